@@ -1,0 +1,87 @@
+"""Identifiable geometry of latent spaces: measure what does not change when a deep generative model is trained again.
+
+Every name below is imported on first use, so that `import egregium` and the command line start at once and the
+mathematical side (spaces, geodesics, relations) needs no more than torch, numpy and scipy.
+
+>>> import egregium as eg
+>>> "connect" in dir(eg)
+True
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:  # what type checkers and editors read; _FACE is what runs, and a test keeps the two equal
+    from egregium import data, models, report
+    from egregium.errors import EgregiumError, NotConvergedError
+    from egregium.geodesics import Geodesic, SupportGraph, connect, solvers
+    from egregium.identifiability.dispersion import summarize
+    from egregium.identifiability.indeterminacy import Indeterminacy, indeterminacy
+    from egregium.identifiability.scope import Scope, scope
+    from egregium.identifiability.study import Study
+    from egregium.models import LatentModel, fit
+    from egregium.relations import angle, chord, distance, log, log_density, log_volume, neighbors, straight_length
+    from egregium.spaces import Euclidean, Pullback, charts
+    from egregium.status import Status
+
+_FACE = {
+    "egregium": ("data", "models", "report"),
+    "egregium.errors": ("EgregiumError", "NotConvergedError"),
+    "egregium.geodesics": ("Geodesic", "SupportGraph", "connect", "solvers"),
+    "egregium.identifiability.dispersion": ("summarize",),
+    "egregium.identifiability.indeterminacy": ("Indeterminacy", "indeterminacy"),
+    "egregium.identifiability.scope": ("Scope", "scope"),
+    "egregium.identifiability.study": ("Study",),
+    "egregium.models": ("LatentModel", "fit"),
+    "egregium.relations": ("angle", "chord", "distance", "log", "log_density", "log_volume", "neighbors", "straight_length"),
+    "egregium.spaces": ("Euclidean", "Pullback", "charts"),
+    "egregium.status": ("Status",),
+}
+_SOURCE = {name: source for source, names in _FACE.items() for name in names}
+
+__all__ = [
+    "EgregiumError",
+    "Euclidean",
+    "Geodesic",
+    "Indeterminacy",
+    "LatentModel",
+    "NotConvergedError",
+    "Pullback",
+    "Scope",
+    "Status",
+    "Study",
+    "SupportGraph",
+    "angle",
+    "charts",
+    "chord",
+    "connect",
+    "data",
+    "distance",
+    "fit",
+    "indeterminacy",
+    "log",
+    "log_density",
+    "log_volume",
+    "models",
+    "neighbors",
+    "report",
+    "scope",
+    "solvers",
+    "straight_length",
+    "summarize",
+]
+
+
+def __getattr__(name: str) -> object:
+    source = _SOURCE.get(name)
+    if source is None:
+        raise AttributeError(f"module 'egregium' has no attribute {name!r}; dir(egregium) lists what it has")
+    value = import_module(f"egregium.{name}") if source == "egregium" else getattr(import_module(source), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

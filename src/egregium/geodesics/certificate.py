@@ -1,0 +1,54 @@
+"""What makes a critical curve trustworthy, whichever solver found it: its second variation and the rank of the decoder on it."""
+
+import torch
+from torch import Tensor
+
+from egregium.geodesics.problem import Problem
+from egregium.geodesics.solvers.base import Solution
+from egregium.numerics.derivatives import jacobian, row_chunks
+
+CURVATURE_MARGIN = 1e-3
+
+
+def second_variation(problem: Problem, solution: Solution) -> tuple[Tensor, Tensor]:
+    """Whether the exact Hessian of the energy is positive `(P,)`, and a metric unit step of descent where it is not.
+
+    Positivity is asked of `H + margin M`, `M` the Gauss-Newton metric, so that families of equally short curves, where H is
+    singular, are no saddles. The step `(P, T - 1, d)` is the lowest generalised eigenvector with `<v, M v> / 2 = E`.
+    """
+    model, hessian = problem.second_order(solution.vertices, solution.x)
+    margin = torch.full_like(problem.z0[:, 0], CURVATURE_MARGIN)
+    shifted = type(hessian)(hessian.diagonal + margin[:, None, None, None] * model.diagonal, hessian.upper)
+    _, minimum = shifted.solve(torch.zeros_like(solution.vertices))
+    descent = torch.zeros_like(solution.vertices)
+    rows = (~minimum & torch.isfinite(hessian.diagonal).all((-1, -2, -3))).nonzero().flatten()
+    if len(rows):
+        factor, info = torch.linalg.cholesky_ex(model[rows].dense())
+        regular = info == 0
+        rows, factor = rows[regular], factor[regular]
+        white = torch.linalg.solve_triangular(factor, hessian[rows].dense(), upper=False)
+        white = torch.linalg.solve_triangular(factor, white.mT, upper=False)
+        lowest = torch.linalg.eigh(0.5 * (white + white.mT)).eigenvectors[..., 0]
+        step = torch.linalg.solve_triangular(factor.mT, lowest[..., None], upper=True)[..., 0]
+        unit = (2 * solution.energy[rows]).sqrt().to(step.dtype)
+        descent[rows] = (step * unit[:, None]).reshape(-1, *solution.vertices.shape[1:])
+    return minimum, descent
+
+
+def degenerate(problem: Problem, vertices: Tensor) -> Tensor:
+    """Whether the decoder loses rank at a node of the curve, `(P,)`, judged after scaling each latent axis to unit speed."""
+    z = problem.nodes(vertices)
+    p, n, d = z.shape
+    smallest = []
+    for rows in row_chunks(p, n * d * problem.x0.shape[-1]):
+        block = jacobian(problem.immerse, z[rows].reshape(-1, d)).double()
+        gram = block.mT @ block
+        axis = gram.diagonal(dim1=-2, dim2=-1)
+        lost = (axis <= 1e-20 * axis.amax(-1, keepdim=True)).any(-1) | ~torch.isfinite(gram).all((-1, -2))
+        scale = axis.clamp_min(torch.finfo(torch.float64).tiny).rsqrt()
+        unit = torch.where(lost[:, None, None], torch.eye(d, dtype=gram.dtype, device=gram.device), gram)
+        unit = torch.where(lost[:, None, None], unit, scale[:, :, None] * gram * scale[:, None, :])
+        low = torch.linalg.eigvalsh(unit)[:, 0]
+        smallest.append(torch.where(lost, 0.0, low).reshape(-1, n).amin(-1))
+    tolerance = 1e-14 if z.dtype == torch.float64 else 1e-9
+    return torch.cat(smallest) < tolerance

@@ -1,0 +1,88 @@
+"""The result of joining two points: numbers with bounds and a status, and the curve itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from egregium.geodesics.curve import Curve
+from egregium.status import Status
+
+
+@dataclass(frozen=True, eq=False)
+class Geodesic:
+    """Geodesics between pairs of points, `*batch` of them.
+
+    All numbers are invariant under isometries of the latent space except `curve`, which is drawn in its coordinates.
+
+    Attributes:
+        length: `(*batch)`, length of the best local geodesic found, the distance where it is the global one.
+        energy: `(*batch)`, `int |c'|^2 dt >= length^2`.
+        lower, upper: `(*batch)`, bounds of the distance: decoded chord, and length of an admissible curve with its error.
+        second_best: `(*batch)`, length of the next best distinct local geodesic that the starts led to, NaN if none.
+        status: `(*batch)` int8, see `eg.Status`; `ok` where CONVERGED.
+        segments, steps: `(*batch)`, segments of the last discretisation, and solver steps over all of them.
+        initial_velocity, final_velocity: `(*batch, d)`, tangent vectors whose metric norm is `length`.
+    """
+
+    length: Tensor
+    energy: Tensor
+    lower: Tensor
+    upper: Tensor
+    second_best: Tensor
+    status: Tensor
+    segments: Tensor
+    steps: Tensor
+    initial_velocity: Tensor
+    final_velocity: Tensor
+    curve: Curve
+    decoder: Callable[[Tensor], Tensor]
+
+    @property
+    def ok(self) -> Tensor:
+        """Where CONVERGED, `(*batch)`."""
+        return self.status == Status.CONVERGED
+
+    @property
+    def nodes(self) -> Tensor:
+        """Each curve at uniform t, `(*batch, max T + 1, d)`."""
+        return self(torch.linspace(0, 1, int(self.segments.max()) + 1, dtype=self.length.dtype, device=self.length.device))
+
+    def __call__(self, t: Tensor | float) -> Tensor:
+        """Latent points at t in [0, 1], proportional to arc length: scalar t `(*batch, d)`, t `(K,)` `(*batch, K, d)`."""
+        return self._at(t)[0]
+
+    def velocity(self, t: Tensor | float) -> Tensor:
+        """Latent velocities at t, shaped as in a call; their metric norm is `length` up to interpolation."""
+        return self._at(t)[1]
+
+    def decode(self, t: Tensor | float) -> Tensor:
+        """Decoded observations at t, `(*batch, *out)` or `(*batch, K, *out)`."""
+        return self.decoder(self(t))
+
+    def __getitem__(self, index: object) -> "Geodesic":
+        """The geodesics at an index of the batch."""
+        places = torch.arange(self.length.numel(), device=self.length.device).reshape(self.length.shape)[index]
+        fields = {name: getattr(self, name)[index] for name in _PER_ROW}
+        return replace(self, **fields, curve=self.curve[places.reshape(-1)])
+
+    def to(self, *args: object, **kwargs: object) -> "Geodesic":
+        """All tensors moved or cast as by `Tensor.to`; integer fields keep their dtype."""
+        moved = {name: getattr(self, name).to(*args, **kwargs) for name in _PER_ROW if getattr(self, name).is_floating_point()}
+        place = next(iter(moved.values())).device
+        rest = {name: getattr(self, name).to(place) for name in _PER_ROW if name not in moved}
+        curve = Curve(*(part.to(*args, **kwargs) for part in vars(self.curve).values()))
+        return replace(self, **moved, **rest, curve=curve)
+
+    def _at(self, t: Tensor | float) -> tuple[Tensor, Tensor]:
+        values = self.curve.values
+        t = torch.as_tensor(t, dtype=values.dtype, device=values.device)
+        shape = (*self.length.shape, *t.shape, values.shape[-1])
+        z, v = self.curve.at(t.reshape(1, -1).expand(len(values), -1))
+        return z.reshape(shape), v.reshape(shape)
+
+
+_PER_ROW = (
+    "length", "energy", "lower", "upper", "second_best", "status", "segments", "steps", "initial_velocity", "final_velocity",
+)  # fmt: skip

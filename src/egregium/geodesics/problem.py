@@ -1,0 +1,133 @@
+r"""The discrete geodesic problem: curves through free vertices with fixed ends, energy as least squares in ambient space.
+
+A curve of T segments has the energy `E = T sum_i |x_{i+1} - x_i|^2` with `x_i = phi(f(z_i))`. It depends on the vertices
+only through their images, so its critical values are exactly invariant under reparametrisation of the latent space.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from egregium.numerics.derivatives import jacobian, jacobian_and_hessian, row_chunks, vjp
+from egregium.numerics.tridiagonal import BlockTridiagonal
+from egregium.protocols import ImmersedSpace
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Curves `x` `(P, T + 1, A)`, their energies `(P,)` and the energy's gradient at the free vertices `(P, T - 1, d)`."""
+
+    x: Tensor
+    energy: Tensor
+    gradient: Tensor
+
+    def __getitem__(self, rows: Tensor) -> "Evaluation":
+        return Evaluation(self.x[rows], self.energy[rows], self.gradient[rows])
+
+    def where(self, choose: Tensor, other: "Evaluation") -> "Evaluation":
+        """This evaluation in the rows where `choose` `(P,)`, the other elsewhere."""
+        pick = choose[:, None, None]
+        return Evaluation(
+            torch.where(pick, self.x, other.x),
+            torch.where(choose, self.energy, other.energy),
+            torch.where(pick, self.gradient, other.gradient),
+        )
+
+    @property
+    def noise(self) -> Tensor:
+        """Relative uncertainty `(P,)` of chords and metric steps that rounding of the decoder's output leaves."""
+        segments = self.x.shape[1] - 1
+        size = torch.linalg.vector_norm(self.x, dim=-1).amax(-1)
+        return 4 * torch.finfo(self.x.dtype).eps * (1 + segments * size / self.energy.sqrt()).to(self.energy)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """P pairs of end points `z0, z1` `(P, d)` with their images `x0, x1` `(P, A)` under `immerse`."""
+
+    immerse: Callable[[Tensor], Tensor]
+    z0: Tensor
+    z1: Tensor
+    x0: Tensor
+    x1: Tensor
+
+    @classmethod
+    def between(cls, space: ImmersedSpace, z0: Tensor, z1: Tensor) -> "Problem":
+        """The problem of joining prepared points `z0, z1` `(P, d)` of `space`."""
+        x0, x1 = space.immerse(torch.cat([z0, z1])).chunk(2)
+        return cls(space.immerse, z0, z1, x0, x1)
+
+    def __len__(self) -> int:
+        return len(self.z0)
+
+    def __getitem__(self, rows: Tensor) -> "Problem":
+        return Problem(self.immerse, self.z0[rows], self.z1[rows], self.x0[rows], self.x1[rows])
+
+    @property
+    def chord(self) -> Tensor:
+        """Ambient distance of the ends, `(P,)`: a lower bound of every curve's length."""
+        return torch.linalg.vector_norm(self.x1 - self.x0, dim=-1, dtype=torch.float64)
+
+    def nodes(self, vertices: Tensor) -> Tensor:
+        """Free vertices `(P, T - 1, d)` with the ends put back, `(P, T + 1, d)`."""
+        return torch.cat([self.z0[:, None], vertices, self.z1[:, None]], 1)
+
+    def straight(self, segments: int) -> Tensor:
+        """Free vertices of the latent straight line, `(P, T - 1, d)`."""
+        t = torch.arange(1, segments, dtype=self.z0.dtype, device=self.z0.device) / segments
+        return torch.lerp(self.z0[:, None], self.z1[:, None], t[None, :, None])
+
+    def evaluate(self, vertices: Tensor) -> Evaluation:
+        """Energy and gradient. Cost: 3 decoder calls a vertex."""
+        p, n, d = vertices.shape
+        inner, pull = vjp(self.immerse, vertices.reshape(-1, d))
+        x = torch.cat([self.x0[:, None], inner.reshape(p, n, -1), self.x1[:, None]], 1)
+        step = x[:, 1:] - x[:, :-1]
+        covector = 2 * (n + 1) * (step[:, :-1] - step[:, 1:])
+        return Evaluation(x, self._energy(step), pull(covector.flatten(0, 1)).reshape(p, n, d))
+
+    @staticmethod
+    def _energy(step: Tensor) -> Tensor:
+        lengths = torch.linalg.vector_norm(step, dim=-1, dtype=torch.float64)
+        return step.shape[1] * (lengths**2).sum(-1)
+
+    def gauss_newton(self, vertices: Tensor) -> BlockTridiagonal:
+        """`2 T` times the block-tridiagonal `D^T J^T J D`. Cost: 3 + 2 d decoder calls a vertex."""
+        p, n, d = vertices.shape
+        parts = []
+        for rows in row_chunks(p, n * d * self.x0.shape[-1]):
+            block = jacobian(self.immerse, vertices[rows].reshape(-1, d)).unflatten(0, (-1, n))
+            parts.append(_normal_blocks(block))
+        return BlockTridiagonal.stack(parts)
+
+    def second_order(self, vertices: Tensor, x: Tensor) -> tuple[BlockTridiagonal, BlockTridiagonal]:
+        """Gauss-Newton matrix and exact Hessian of the energy, which differ by the decoder's curvature in the diagonal blocks.
+
+        Cost: 3 + 4 d decoder calls a vertex.
+        """
+        p, n, d = vertices.shape
+        bend = 2 * (n + 1) * (2 * x[:, 1:-1] - x[:, :-2] - x[:, 2:])
+        parts, exact = [], []
+        for rows in row_chunks(p, n * d * self.x0.shape[-1]):
+            block, hessian = jacobian_and_hessian(
+                self.immerse, vertices[rows].reshape(-1, d), bend[rows].flatten(0, 1)
+            )
+            parts.append(_normal_blocks(block.unflatten(0, (-1, n))))
+            exact.append(BlockTridiagonal(parts[-1].diagonal + hessian.unflatten(0, (-1, n)), parts[-1].upper))
+        return BlockTridiagonal.stack(parts), BlockTridiagonal.stack(exact)
+
+    def metric_step(self, vertices: Tensor, now: Evaluation | None = None) -> tuple[Tensor, Tensor]:
+        """First-order defect `(P,)`: relative metric size of the Gauss-Newton step left at `vertices`, and its noise floor."""
+        now = self.evaluate(vertices) if now is None else now
+        model = self.gauss_newton(vertices)
+        delta, definite = model.solve(-now.gradient)
+        size = (0.5 * model.quadratic(delta).double() / now.energy).clamp_min(0).sqrt()
+        return torch.where(definite, size, torch.inf), now.noise
+
+
+def _normal_blocks(block: Tensor) -> BlockTridiagonal:
+    """Blocks of `2 T D^T J^T J D` from Jacobians `(P, T - 1, A, d)`."""
+    segments = block.shape[1] + 1
+    return BlockTridiagonal(4 * segments * (block.mT @ block), -2 * segments * (block[:, :-1].mT @ block[:, 1:]))

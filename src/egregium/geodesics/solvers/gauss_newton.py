@@ -1,0 +1,137 @@
+"""Gauss-Newton and Newton on the vertices: fresh gradients, a model that is renewed only when it no longer serves."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from egregium.geodesics.problem import Evaluation, Problem
+from egregium.geodesics.solvers.base import Solution, Termination
+from egregium.numerics.tridiagonal import BlockTridiagonal
+from egregium.status import Status
+
+
+@dataclass(frozen=True)
+class GaussNewton:
+    """Newton's method on the energy, falling back to Gauss-Newton where its Hessian is not definite; batched over pairs.
+
+    Each step takes a reverse-mode gradient. The block-tridiagonal model is recomputed only for the pairs whose steps shrink
+    too slowly: the exact Hessian where it is positive definite, else the metric `D^T J^T J D`, damped relative to itself
+    (Levenberg-Marquardt), so that a step is a tangent vector and the stationary points are exactly invariant. The Hessian
+    costs little beyond the Jacobian, because one backward pass an axis gives both.
+
+    Args:
+        refresh: ratio of successive steps above which the model is renewed.
+        newton: use the exact Hessian where it is definite.
+        segments: numbers of segments, coarse to fine; None: chosen from the tolerance.
+        max_steps: steps allowed at each number of segments.
+
+    References: Nocedal and Wright 2006, chapters 3 and 10; the energy: Shao, Kumar, Fletcher 2018 (arXiv 1711.08014).
+    """
+
+    refresh: float = 0.3
+    newton: bool = True
+    segments: tuple[int, ...] | None = None
+    max_steps: int = 200
+
+    def minimise(self, problem: Problem, vertices: Tensor, termination: Termination) -> Solution:
+        state = _State.start(problem, vertices, self.newton)
+        result = state.solution(torch.full((len(problem),), Status.NONFINITE, dtype=torch.int8, device=vertices.device))
+        state = state[torch.isfinite(state.now.energy) & (state.now.energy > 0)]
+        while len(state.rows):
+            state, finished, status = self._step(state, termination)
+            if finished.any():
+                result = result.updated(state.rows[finished], state[finished].solution(status[finished]))
+                state = state[~finished]
+        return result
+
+    def _step(self, state: "_State", termination: Termination) -> "tuple[_State, Tensor, Tensor]":
+        """One step of every active pair; the new state, which pairs are finished, and their status."""
+        delta, definite = state.model.damped(state.damping).solve(-state.now.gradient)
+        size = (0.5 * state.model.quadratic(delta).double() / state.now.energy).clamp_min(0).sqrt() * (1 + state.damping)
+        moved = torch.where(definite[:, None, None], state.vertices + delta, state.vertices)
+        trial = state.problem.evaluate(moved)
+        noise = state.now.noise
+        accept = definite & torch.isfinite(trial.energy) & (trial.energy <= state.now.energy * (1 + noise))
+        now = trial.where(accept, state.now)
+        vertices = torch.where(accept[:, None, None], moved, state.vertices)
+        slow = ~(size <= self.refresh * state.size)
+        fresh = state.age == 0
+        damping = torch.where(accept, _lowered(state.damping), torch.where(fresh, _raised(state.damping), state.damping))
+        steps = state.steps + 1
+
+        left = size * _remaining(size / state.size)
+        done = accept & (left <= torch.maximum(noise, torch.full_like(noise, termination.tolerance)))
+        stuck = (damping > 1e10) | (~accept & ~torch.isfinite(size) & fresh & (damping > 1e4))
+        spent = steps >= termination.max_steps
+        status = torch.full_like(steps, Status.CONVERGED, dtype=torch.int8)
+        status[spent & ~done] = Status.MAX_STEPS
+        status[stuck & ~done] = Status.STALLED
+        finished = done | stuck | spent
+
+        size = torch.where(accept, size, state.size)
+        after = _State(state.problem, state.rows, vertices, now, state.model, damping, size, state.age + 1, steps)
+        renew = ~finished & torch.where(accept, slow, ~fresh)
+        return after.renewed(renew, self.newton), finished, status
+
+
+@dataclass(frozen=True)
+class _State:
+    """Everything that belongs to the pairs still at work; `rows` are their places in the original problem."""
+
+    problem: Problem
+    rows: Tensor
+    vertices: Tensor
+    now: Evaluation
+    model: BlockTridiagonal
+    damping: Tensor
+    size: Tensor
+    age: Tensor
+    steps: Tensor
+
+    @staticmethod
+    def start(problem: Problem, vertices: Tensor, newton: bool) -> "_State":
+        now = problem.evaluate(vertices)
+        zero = torch.zeros(len(problem), dtype=vertices.dtype, device=vertices.device)
+        count = torch.zeros(len(problem), dtype=torch.int32, device=vertices.device)
+        rows = torch.arange(len(problem), device=vertices.device)
+        model = _model(problem, vertices, now, newton)
+        return _State(problem, rows, vertices, now, model, zero, zero.double() + torch.inf, count, count.clone())
+
+    def __getitem__(self, keep: Tensor) -> "_State":
+        return self if bool(keep.all()) else _State(*(value[keep] for value in vars(self).values()))
+
+    def solution(self, status: Tensor) -> Solution:
+        return Solution(self.vertices, self.now.x, self.now.energy, self.steps, status)
+
+    def renewed(self, renew: Tensor, newton: bool) -> "_State":
+        """The state with the model recomputed in the rows `renew`."""
+        if not renew.any():
+            return self
+        part = self[renew]
+        model = self.model.updated(renew.nonzero().flatten(), _model(part.problem, part.vertices, part.now, newton))
+        return replace(self, model=model, age=torch.where(renew, 0, self.age))
+
+
+def _model(problem: Problem, vertices: Tensor, now: Evaluation, newton: bool) -> BlockTridiagonal:
+    """The exact Hessian where it is positive definite, else the Gauss-Newton matrix."""
+    if not newton:
+        return problem.gauss_newton(vertices)
+    metric, hessian = problem.second_order(vertices, now.x)
+    _, definite = hessian.solve(now.gradient)
+    rows = definite.nonzero().flatten()
+    return metric.updated(rows, hessian[rows])
+
+
+def _remaining(contraction: Tensor) -> Tensor:
+    """Distance to the limit of steps that shrink geometrically, over the last step, and at least 1."""
+    contraction = contraction.clamp(0, 0.99)
+    return (contraction / (1 - contraction)).clamp_min(1)
+
+
+def _lowered(damping: Tensor) -> Tensor:
+    return torch.where(damping > 1e-3, 0.1 * damping, 0)
+
+
+def _raised(damping: Tensor) -> Tensor:
+    return (8 * damping).clamp_min(0.03)

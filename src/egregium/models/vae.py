@@ -1,0 +1,236 @@
+"""A variational autoencoder with one encoder and S decoders: its specification, its module and its objective."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from egregium.errors import ModelError, OptionError
+from egregium.models.nets import (
+    Ensemble,
+    SeparateDecoders,
+    StackedPerceptrons,
+    conv_decoder,
+    conv_encoder,
+    mlp_decoder,
+    mlp_encoder,
+)
+
+Likelihood = Literal["gaussian", "bernoulli"]
+Activation = Literal["silu", "softplus", "gelu", "tanh"]
+Optimizer = Literal["adam", "adamax"]
+
+
+@dataclass(frozen=True)
+class VAE:
+    """Architecture and training of a variational autoencoder, as a value: equal specifications train equal models.
+
+    Minimised is the mean over observations and decoders of
+
+        |x - f_s(z)|^2 / (2 sigma^2) + beta KL(N(m(x), v(x)) | N(0, I)),   z ~ N(m(x), v(x)),
+
+    or, for the Bernoulli likelihood, the same with the cross-entropy of the logits `f_s(z)`.
+
+    Args:
+        latent: dimension d of the latent space.
+        decoders: number S of decoders on the one encoder.
+        hidden: widths of the fully connected layers, from latent to data; the encoder uses them in reverse.
+        convolutional: put convolutions between the fully connected layers and an image of shape (C, H, W).
+        channels: channels of the convolutions, from the image inwards; each halves the image. Unused where not `convolutional`.
+        likelihood: "gaussian" (data of any range) or "bernoulli" (data in [0, 1], decoders give logits).
+        sigma: standard deviation of the Gaussian likelihood, fixed, in units of the data.
+        activation: one with two continuous derivatives.
+        beta: weight of the KL term.
+        split_batches: each mini-batch is split into S parts, one per decoder; otherwise each decoder sees every observation.
+        epochs: most passes over the training data; the learning rate falls to zero along a cosine over them.
+        batch_size: observations per step.
+        lr: highest learning rate, reached after `warmup` steps (a tenth of all steps where those are fewer).
+        warmup: steps of linear warm-up.
+        optimizer: "adam" or "adamax"; the global norm of the gradient is clipped at 1 in both.
+        held_out: share of the training data that is kept for stopping; the same observations for every seed.
+        patience: epochs without a lower held-out loss after which training stops; the best weights are kept in any case.
+
+    Raises:
+        OptionError: a field has a value outside the above.
+
+    References:
+        Kingma and Welling 2014, arXiv 1312.6114; Syrota et al. 2025, arXiv 2502.13757 (the ensemble of decoders).
+
+    >>> VAE.from_json(VAE(latent=3).to_json()) == VAE(latent=3)
+    True
+    """
+
+    latent: int = 2
+    decoders: int = 8
+    hidden: tuple[int, ...] = (256, 256)
+    convolutional: bool = False
+    channels: tuple[int, ...] = (8, 16, 32)
+    likelihood: Likelihood = "gaussian"
+    sigma: float = 0.2
+    activation: Activation = "silu"
+    beta: float = 1.0
+    split_batches: bool = True
+    epochs: int = 100
+    batch_size: int = 128
+    lr: float = 2e-3
+    warmup: int = 100
+    optimizer: Optimizer = "adam"
+    held_out: float = 0.1
+    patience: int = 30
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "channels"):
+            object.__setattr__(self, name, _widths(name, getattr(self, name)))
+        for name, least in {"latent": 1, "decoders": 1, "epochs": 1, "batch_size": 1, "warmup": 0, "patience": 1}.items():
+            _whole(name, getattr(self, name), least)
+        for name in ("sigma", "beta", "lr"):
+            object.__setattr__(self, name, _positive(name, getattr(self, name)))
+        object.__setattr__(self, "held_out", _positive("held_out", self.held_out))
+        if self.held_out > 0.5:
+            raise OptionError(
+                f"VAE got held_out={self.held_out}; expected a share above 0 and at most 0.5 of the training data."
+            )
+        for name in ("convolutional", "split_batches"):
+            if not isinstance(getattr(self, name), bool):
+                raise OptionError(f"VAE got {name}={getattr(self, name)!r}; expected True or False.")
+        for name, kind in (("likelihood", Likelihood), ("activation", Activation), ("optimizer", Optimizer)):
+            if getattr(self, name) not in get_args(kind):
+                raise OptionError(f"VAE got {name}={getattr(self, name)!r}; expected one of {', '.join(get_args(kind))}.")
+        if not self.hidden and not self.convolutional:
+            raise OptionError(
+                "VAE got hidden=(); a decoder without convolutions needs at least one hidden width, e.g. (256, 256)."
+            )
+        if self.convolutional and not self.channels:
+            raise OptionError("VAE got convolutional=True and channels=(); give at least one, e.g. (8, 16, 32).")
+        if self.split_batches and self.batch_size < self.decoders:
+            raise OptionError(
+                f"VAE got batch_size={self.batch_size} to split among {self.decoders} decoders; "
+                "expected at least one observation each: raise batch_size or set split_batches=False."
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The specification as a JSON object, with the key "model" telling its kind."""
+        return {"model": "vae"} | {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "VAE":
+        """Inverse of `to_json`; fields that are absent take their defaults.
+
+        Raises:
+            ModelError: not a specification of a VAE, or one with fields unknown to this version.
+            OptionError: a field has a value outside its range.
+        """
+        if not isinstance(data, Mapping) or data.get("model") != "vae":
+            raise ModelError(f'a VAE specification is a JSON object with "model": "vae"; got {_shown(data)}.')
+        unknown = sorted(set(data) - {f.name for f in fields(cls)} - {"model"})
+        if unknown:
+            raise ModelError(
+                f"the VAE specification has unknown fields: {', '.join(unknown)}; it may come from another version of egregium."
+            )
+        return cls(**{name: value for name, value in data.items() if name != "model"})
+
+    def build(self, shape: Sequence[int], seed: int) -> "VAEModule":
+        """The untrained module for observations of `shape`, float32, its weights drawn from `seed` alone.
+
+        Raises:
+            ModelError: `convolutional` with a shape that is not (C, H, W), or an empty shape.
+        """
+        shape = tuple(shape)
+        if not shape or min(shape) < 1:
+            raise ModelError(
+                f"observations of shape {shape} cannot be modelled; expected at least one number, e.g. (64,) or (1, 28, 28)."
+            )
+        if self.convolutional and (len(shape) != 3 or min(shape[1:]) < 2):
+            raise ModelError(
+                f"a convolutional VAE needs images (C, H, W), H and W at least 2; got {shape}: set convolutional=False."
+            )
+        generator = torch.Generator().manual_seed(seed)
+        d, act, hidden = self.latent, self.activation, self.hidden
+        if self.convolutional:
+            encoder = conv_encoder(shape, self.channels, hidden, 2 * d, act, generator)
+            decoders = [conv_decoder(d, hidden, self.channels, shape, act, generator) for _ in range(self.decoders)]
+        else:
+            encoder = mlp_encoder(shape, hidden, 2 * d, act, generator)
+            decoders = [mlp_decoder(d, hidden, shape, act, generator) for _ in range(self.decoders)]
+        return VAEModule(GaussianEncoder(encoder), decoders)
+
+
+class GaussianEncoder(nn.Module):
+    """Observations `(N, *shape)` to mean and log-variance of the latent Gaussian, `(N, d)` each."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_var = self.body(x).chunk(2, dim=-1)
+        return mean, log_var
+
+
+class VAEModule(nn.Module):
+    """One encoder and S decoders; decoders give the mean of a Gaussian or the logits of a Bernoulli likelihood."""
+
+    def __init__(self, encoder: nn.Module, decoders: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoders = nn.ModuleList(decoders)
+
+    def mean(self, x: Tensor) -> Tensor:
+        """Mean of the latent Gaussian, `(N, *shape) -> (N, d)`."""
+        return self.encoder(x)[0]
+
+    def ensemble(self) -> Ensemble:
+        """The decoders as one computation for training."""
+        first = self.decoders[0]
+        stackable = isinstance(first, nn.Sequential) and isinstance(first[0], nn.Linear) and isinstance(first[-1], nn.Unflatten)
+        return StackedPerceptrons(self.decoders) if stackable else SeparateDecoders(self.decoders)
+
+
+def negative_elbo(spec: VAE, encoder: nn.Module, ensemble: Ensemble, x: Tensor, noise: Tensor, *, split: bool) -> Tensor:
+    """The objective of `VAE`, a scalar in nats per observation (without the likelihood's constants).
+
+    `x (N, *shape)`, `noise (N, d)` standard normal. With `split`, decoder s sees part s of the N observations, which S must
+    divide; otherwise every decoder sees all of them.
+    """
+    members = spec.decoders
+    mean, log_var = encoder(x)
+    z = mean + torch.exp(0.5 * log_var) * noise
+    if split:
+        z, target = z.unflatten(0, (members, -1)), x.unflatten(0, (members, -1))  # (S, N/S, d), (S, N/S, *shape)
+    else:
+        z, target = z.expand(members, *z.shape), x.expand(members, *x.shape)  # (S, N, d), (S, N, *shape)
+    decoded = ensemble(z)
+    if spec.likelihood == "gaussian":
+        misfit = 0.5 / spec.sigma**2 * (decoded - target).square().sum()
+    else:
+        misfit = F.binary_cross_entropy_with_logits(decoded, target, reduction="sum")
+    kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum()
+    return misfit / (z.shape[0] * z.shape[1]) + spec.beta * kl / x.shape[0]
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _whole(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise OptionError(f"VAE got {name}={_shown(value)}; expected a whole number of at least {least}.")
+
+
+def _positive(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        raise OptionError(f"VAE got {name}={_shown(value)}; expected a positive finite number.")
+    return float(value)
+
+
+def _widths(name: str, value: object) -> tuple[int, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise OptionError(f"VAE got {name}={_shown(value)}; expected a sequence of whole numbers, e.g. (256, 256).")
+    for width in value:
+        _whole(name, width, 1)
+    return tuple(value)

@@ -1,0 +1,1 @@
+"""Derivatives of callables, stable functions and linear algebra: torch in, torch out, nothing about geometry."""

@@ -1,0 +1,101 @@
+"""Symmetric block-tridiagonal systems, one for each curve, solved together.
+
+A system of `n` blocks of size `d` is held as `diagonal (P, n, d, d)` and `upper (P, n - 1, d, d)`, block `(i, i + 1)`.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class BlockTridiagonal:
+    """A batch of symmetric block-tridiagonal matrices.
+
+    >>> one = torch.eye(1, dtype=torch.float64)
+    >>> laplacian = BlockTridiagonal(2 * one.expand(1, 3, 1, 1), -one.expand(1, 2, 1, 1))
+    >>> x, definite = laplacian.solve(torch.ones(1, 3, 1, dtype=torch.float64))
+    >>> x.flatten().tolist(), definite.item()
+    ([1.5, 2.0, 1.5], True)
+    """
+
+    diagonal: Tensor
+    upper: Tensor
+
+    def __getitem__(self, rows: Tensor) -> "BlockTridiagonal":
+        return BlockTridiagonal(self.diagonal[rows], self.upper[rows])
+
+    def updated(self, rows: Tensor, other: "BlockTridiagonal") -> "BlockTridiagonal":
+        """This batch with the systems at `rows` replaced by those of `other`."""
+        return BlockTridiagonal(
+            self.diagonal.index_copy(0, rows, other.diagonal), self.upper.index_copy(0, rows, other.upper)
+        )
+
+    @staticmethod
+    def stack(parts: "list[BlockTridiagonal]") -> "BlockTridiagonal":
+        """Batches one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        return BlockTridiagonal(torch.cat([p.diagonal for p in parts]), torch.cat([p.upper for p in parts]))
+
+    def damped(self, weight: Tensor) -> "BlockTridiagonal":
+        """The same matrices with `weight` `(P,)` times their diagonal blocks added to these blocks."""
+        return BlockTridiagonal(self.diagonal * (1 + weight[:, None, None, None]), self.upper)
+
+    def matvec(self, v: Tensor) -> Tensor:
+        """Products with vectors `(P, n, d)`."""
+        out = (self.diagonal @ v[..., None])[..., 0]
+        above = (self.upper @ v[:, 1:, :, None])[..., 0]
+        below = (self.upper.mT @ v[:, :-1, :, None])[..., 0]
+        return out + torch.nn.functional.pad(above, (0, 0, 0, 1)) + torch.nn.functional.pad(below, (0, 0, 1, 0))
+
+    def quadratic(self, v: Tensor) -> Tensor:
+        """`<v, M v>` of each system, `(P,)`."""
+        return (v * self.matvec(v)).sum((-2, -1))
+
+    def solve(self, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Solutions `(P, n, d)` by block cyclic reduction, and which of the matrices are positive definite `(P,)`.
+
+        Rows of matrices that are not definite hold NaN. Cost: O(P n d^3) in O(log n) batched steps.
+
+        References: Heller 1976, SIAM J. Numer. Anal. 13(4).
+        """
+        solution, definite = _reduce(self.diagonal, self.upper, b[..., None])
+        return torch.where(definite[:, None, None], solution[..., 0], torch.nan), definite
+
+    def dense(self) -> Tensor:
+        """The matrices written out, `(P, n d, n d)`."""
+        p, n, d, _ = self.diagonal.shape
+        full = self.diagonal.new_zeros(p, n, d, n, d)
+        for i in range(n):
+            full[:, i, :, i] = self.diagonal[:, i]
+            if i + 1 < n:
+                full[:, i, :, i + 1] = self.upper[:, i]
+                full[:, i + 1, :, i] = self.upper[:, i].mT
+        return full.reshape(p, n * d, n * d)
+
+
+def _reduce(diagonal: Tensor, upper: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Eliminate every second block, solve what is left, substitute back."""
+    n, d = diagonal.shape[1], diagonal.shape[-1]
+    if n == 1:
+        factor, info = torch.linalg.cholesky_ex(diagonal)
+        return torch.cholesky_solve(b, factor), (info == 0).all(-1)
+    left, right = upper[:, ::2], upper[:, 1::2]  # blocks (2k, 2k + 1) and (2k + 1, 2k + 2)
+    factor, info = torch.linalg.cholesky_ex(diagonal[:, 1::2])
+    right_padded = right if right.shape[1] == left.shape[1] else torch.nn.functional.pad(right, (0, 0, 0, 0, 0, 1))
+    solved = torch.cholesky_solve(torch.cat([left.mT, right_padded, b[:, 1::2]], -1), factor)
+    to_left, to_right, y = solved.split([d, d, 1], -1)
+    kept, rhs = diagonal[:, ::2].clone(), b[:, ::2].clone()
+    m, r = left.shape[1], right.shape[1]
+    kept[:, :m] -= left @ to_left
+    rhs[:, :m] -= left @ y
+    kept[:, 1 : r + 1] -= right.mT @ to_right[:, :r]
+    rhs[:, 1 : r + 1] -= right.mT @ y[:, :r]
+    even, definite = _reduce(kept, -left[:, :r] @ to_right[:, :r], rhs)
+    odd = y - to_left @ even[:, :m]
+    odd[:, :r] -= to_right[:, :r] @ even[:, 1 : r + 1]
+    solution = torch.empty_like(b)
+    solution[:, ::2], solution[:, 1::2] = even, odd
+    return solution, definite & (info == 0).all(-1)

@@ -1,0 +1,59 @@
+"""Angles between geodesics that leave one point."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from egregium.geodesics.geodesic import Geodesic
+from egregium.numerics.derivatives import jvp
+from egregium.protocols import ImmersedSpace, Measured, Scale
+from egregium.relations.verbs import joined, where_ok
+from egregium.spaces.points import flat
+from egregium.status import worst
+
+
+def angle(space: ImmersedSpace, z: Tensor, z1: Tensor, z2: Tensor, **options: Any) -> Tensor:
+    """Angle at `z` between the geodesics to `z1` and to `z2`, `(*batch)` radians in [0, pi]; NaN where one has length 0.
+
+    Invariant under isometries and under scaling of the metric. Takes the keywords of `connect`, which is called twice.
+
+    >>> from egregium.spaces import Euclidean
+    >>> corner = torch.zeros(2), torch.tensor([1.0, 0.0]), torch.tensor([0.0, 2.0])
+    >>> round(angle(Euclidean(2), *corner).item(), 4)
+    1.5708
+    """
+    first, second = joined(space, z, z1, options), joined(space, z, z2, options)
+    return where_ok(first.ok & second.ok, between(space, z, first, second))
+
+
+def between(space: ImmersedSpace, z: Tensor, first: Geodesic, second: Geodesic) -> Tensor:
+    """Angle `2 atan2(|a - b|, |a + b|)` of the unit ambient tangents a, b of two geodesics that start at `z`, `(*batch)`."""
+    (z,) = space.prepare(z)
+    points = flat(z)
+    _, a = jvp(space.immerse, points, flat(first.initial_velocity))
+    _, b = jvp(space.immerse, points, flat(second.initial_velocity))
+    a, b = a / a.norm(dim=-1, keepdim=True), b / b.norm(dim=-1, keepdim=True)
+    return 2 * torch.atan2((a - b).norm(dim=-1), (a + b).norm(dim=-1)).reshape(z.shape[:-1])
+
+
+@dataclass(frozen=True)
+class Angle:
+    """`angle` as a relation; its bounds allow each direction an error of `rtol`."""
+
+    name: str = "angle"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    arity: int = 3
+    scale: Scale = "circular"
+    invariant_under: str = "isometries and scaling"
+
+    def __call__(self, space: ImmersedSpace, *points: Tensor) -> Measured:
+        options = {**self.options, "on_fail": "mark"}
+        z, z1, z2 = points
+        first, second = joined(space, z, z1, options), joined(space, z, z2, options)
+        with torch.no_grad():
+            value = between(space, z, first, second)
+        margin = 2 * float(self.options.get("rtol", 1e-3))
+        return Measured(value, (value - margin).clamp_min(0), value + margin, worst(first.status, second.status))

@@ -1,0 +1,1 @@
+"""Runs that cannot be lost: atomic files, content-addressed tasks, worker processes, resume, verification."""

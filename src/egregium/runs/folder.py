@@ -1,0 +1,367 @@
+"""Run folders: finished tasks under their addresses, beside the configuration and the provenance of the run.
+
+run.json           schema, configuration, provenance, and what they were before a forced change
+tasks/ADDRESS/     the files of a finished task, and `done.json` with their checksums, written last
+logs/ADDRESS.log   what the task printed
+results.json       checksums of the files that the run left beside these (see `RunFolder.record_results`)
+lock               held by the one process that writes
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from egregium.errors import OptionError, RunError, StorageError
+from egregium.runs.files import (
+    TEMPORARY,
+    checksum,
+    make_folder,
+    plain,
+    read_json,
+    rename,
+    storage_error,
+    sync,
+    temporary_name,
+    write_json,
+)
+from egregium.runs.task import Job, Task, code_version
+
+SCHEMA = 1
+DONE = "done.json"
+_DONE_KINDS = {"address": str, "label": str, "call": str, "arguments": dict, "needs": list, "code": str, "files": dict}
+_FILE_KINDS = {"sha256": str, "bytes": int}
+_RUN_KINDS = {"config": dict, "provenance": dict, "history": list}
+_OWN = {"run.json", "results.json", "lock", "tasks", "logs"}
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder that one run writes to, locked while this object is open; a context manager.
+
+    Open it with `RunFolder.open`, and close it with `close()` or by leaving a `with` block; the kernel gives the lock
+    back when the process dies, however it dies.
+    """
+
+    root: Path
+    config: dict[str, Any]
+    _lock: IO[str]
+
+    @classmethod
+    def open(cls, path: Path | str, config: dict, provenance: dict, force: bool = False) -> "RunFolder":
+        """Creates a run folder, or goes on in one: clears away what a killed run left unfinished.
+
+        Args:
+            path: the folder; it is made if it does not exist.
+            config: JSON-like; all that decides the result, with the checksum of the data under `"data_checksum"`.
+            provenance: JSON-like; `egregium.runs.provenance.provenance()`, which holds the code version under `"code"`.
+            force: go on although the configuration, the data or the code differ. Tasks that they do not touch are kept;
+                another version of the code touches all.
+
+        Raises:
+            RunError: the folder was made with another configuration, data or code, is in use, or is no run folder.
+            StorageError: the folder cannot be made, locked, written or read.
+        """
+        root, config = Path(path).absolute(), plain(config, "config")
+        provenance = {"code": code_version(), **plain(provenance, "provenance")}
+        make_folder(root)
+        _refuse_foreign(root)
+        lock = _take_lock(root)
+        try:
+            state = {"schema": SCHEMA, "config": config, "provenance": provenance, "history": []}
+            if os.path.exists(root / "run.json"):
+                state = _continued(root, state, force)
+            if state:
+                write_json(root / "run.json", state)
+            for name in ("tasks", "logs"):
+                make_folder(root / name)
+            _clean(root)
+        except BaseException:
+            lock.close()
+            raise
+        return cls(root, config, lock)
+
+    def close(self) -> None:
+        """Gives the lock back; finished tasks can still be read."""
+        self._lock.close()
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def tasks(self) -> Path:
+        """The folder of the finished tasks."""
+        return self.root / "tasks"
+
+    def path(self, task: Task) -> Path:
+        """Where the files of a task are, once it is finished."""
+        return self.tasks / task.address
+
+    def log(self, task: Task) -> Path:
+        """Where the task's own output goes."""
+        return self.root / "logs" / f"{task.address}.log"
+
+    def finished(self, task: Task) -> bool:
+        """Whether the task's files are all there, by name and size; `verify` compares their content.
+
+        Raises:
+            StorageError: the disk refuses to tell.
+        """
+        return is_complete(self.path(task), task.address)
+
+    def job(self, task: Task) -> Job:
+        """The task with a fresh folder to work in.
+
+        Raises:
+            RunError: the run folder has been closed.
+            StorageError: no folder can be made.
+        """
+        if self._lock.closed:
+            raise RunError(f"the run folder {self.root} is closed: open it again with RunFolder.open")
+        return Job(
+            address=task.address,
+            label=task.label,
+            call=task.call,
+            arguments=task.arguments,
+            needs=tuple(need.address for need in task.needs),
+            inputs=tuple(str(self.path(need)) for need in task.needs),
+            out=str(make_folder(self.tasks / temporary_name())),
+            log=str(self.log(task)),
+        )
+
+    def publish(self, job: Job) -> None:
+        """Moves a job's sealed folder to its address: from here on the task is finished.
+
+        Raises:
+            StorageError: the folder cannot be moved.
+        """
+        _publish(Path(job.out), self.tasks / job.address)
+
+    def discard(self, job: Job) -> None:
+        """Removes what an unfinished job wrote; what cannot be removed now is removed when the folder is next opened."""
+        with suppress(StorageError):
+            _remove(Path(job.out))
+
+    def record_results(self) -> None:
+        """Writes the checksums of the files beside `run.json` to `results.json`, so that `verify` can compare them.
+
+        Raises:
+            StorageError: a file cannot be read or written.
+        """
+        files = sorted(entry for entry in _entries(self.root) if entry.is_file() and entry.name not in _OWN)
+        write_json(self.root / "results.json", {"schema": SCHEMA, "files": {file.name: checksum(file) for file in files}})
+
+
+def seal(job: Job) -> None:
+    """Forces every file of a job's folder to the disk, then writes `done.json` with their checksums.
+
+    Raises:
+        OptionError: the task left a link, a device or a `done.json` of its own.
+        StorageError: a file cannot be read or saved.
+    """
+    out = Path(job.out)
+    files = {}
+    for path in sorted(walk(out)):
+        name = path.relative_to(out).as_posix()
+        if path.is_symlink() or not (path.is_file() or path.is_dir()) or name == DONE:
+            raise OptionError(f"task '{job.label}' left {name}: a task may leave plain files and folders, and no {DONE}")
+        sync(path)
+        if path.is_file():
+            files[name] = {"sha256": checksum(path), "bytes": path.stat().st_size}
+    done = {
+        "schema": SCHEMA,
+        "address": job.address,
+        "label": job.label,
+        "call": job.call,
+        "arguments": job.arguments,
+        "needs": list(job.needs),
+        "code": code_version(),
+        "files": files,
+    }
+    write_json(out / DONE, done)
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Everything inside a folder, at any depth; links are not followed."""
+    for entry in _entries(folder):
+        yield entry
+        if entry.is_dir() and not entry.is_symlink():
+            yield from walk(entry)
+
+
+def read_done(folder: Path) -> dict[str, Any]:
+    """What a sealed folder says of itself.
+
+    Raises:
+        StorageError: `done.json` is missing, damaged or does not hold what it should.
+    """
+    done = read_json(folder / DONE)
+    sound = isinstance(done, dict) and done.get("schema") == SCHEMA and _has(done, _DONE_KINDS)
+    if not sound or not all(isinstance(file, dict) and _has(file, _FILE_KINDS) for file in done["files"].values()):
+        raise StorageError(f"{folder / DONE} is damaged: it is not the record of a finished task; run the same command again")
+    return done
+
+
+def _has(record: dict[str, Any], kinds: dict[str, type]) -> bool:
+    return all(isinstance(record.get(key), kind) for key, kind in kinds.items())
+
+
+def is_complete(folder: Path, address: str | None = None) -> bool:
+    """Whether a folder is sealed (for `address`, if given) and its files are there with the sizes on record.
+
+    Raises:
+        StorageError: the disk refuses to tell, which is not the same as an incomplete folder.
+    """
+    try:
+        done = read_done(folder)
+        sizes = {name: (folder / name).stat().st_size for name in done["files"]}
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except StorageError as error:
+        unreadable = isinstance(error.__cause__, OSError)
+        if unreadable and not isinstance(error.__cause__, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+            raise
+        return False
+    except OSError as error:
+        raise storage_error("read", folder, error) from error
+    return address in (None, done["address"]) and all(sizes[name] == file["bytes"] for name, file in done["files"].items())
+
+
+def read_run(root: Path) -> dict[str, Any]:
+    """The content of `run.json`.
+
+    Raises:
+        RunError: the folder is no run folder, or belongs to another version of the format.
+        StorageError: the file is damaged.
+    """
+    if not os.path.isfile(root / "run.json"):
+        raise RunError(f"{root} is not a run folder: it holds no run.json; name the folder that was given as --out")
+    state = read_json(root / "run.json")
+    if not isinstance(state, dict) or not isinstance(state.get("schema"), int):
+        raise StorageError(f"{root / 'run.json'} is damaged: it does not describe a run; use another folder")
+    if state["schema"] != SCHEMA:
+        raise RunError(
+            f"{root} was written in schema {state['schema']} and this egregium reads schema {SCHEMA}: "
+            "use the version of egregium that wrote it, or another folder"
+        )
+    if not _has(state, _RUN_KINDS):
+        raise StorageError(f"{root / 'run.json'} is damaged: it does not describe a run; use another folder")
+    return state
+
+
+def _refuse_foreign(root: Path) -> None:
+    names = {entry.name for entry in _entries(root)}
+    foreign = sorted(name for name in names - _OWN if not name.startswith(TEMPORARY))
+    if foreign and "run.json" not in names:
+        raise RunError(f"{root} holds other files ({', '.join(foreign[:3])}) and no run: name a new or empty folder")
+
+
+def _take_lock(root: Path) -> IO[str]:
+    try:
+        lock = open(root / "lock", "a+")  # noqa: SIM115 (held until the folder is closed)
+    except OSError as error:
+        raise storage_error("write", root / "lock", error) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise RunError(f"{root} is in use by another process: wait until it has ended, or use another folder") from error
+    except OSError as error:
+        lock.close()
+        raise storage_error("lock", root / "lock", error) from error
+    return lock
+
+
+def _continued(root: Path, state: dict, force: bool) -> dict | None:
+    """What to write to `run.json` of a folder that has one; None where it stays as it is."""
+    old = read_run(root)
+    found = differences(old, state)
+    if found and not force:
+        raise RunError(
+            f"{root} was made with {' and '.join(found)}: "
+            "use another folder (--out), or --force to go on in this one with the tasks that still fit"
+        )
+    kept = {"config": old["config"], "provenance": old["provenance"]}
+    if kept == {"config": state["config"], "provenance": state["provenance"]}:
+        return None
+    return {**state, "history": [*old["history"], kept]}
+
+
+def differences(old: dict, new: dict) -> list[str]:
+    """In words, how the configuration, data and code of one `run.json` differ from those of another."""
+    found = []
+    a, b = (_flat({key: value for key, value in state["config"].items() if key != "data_checksum"}) for state in (old, new))
+    changed = sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
+    if changed:
+        shown = [f"{key}: {_short(a, key)} there, {_short(b, key)} here" for key in changed[:5]]
+        found.append(f"another configuration ({'; '.join(shown)}{'; ...' if len(changed) > 5 else ''})")
+    for what, part, key in (("other data", "config", "data_checksum"), ("another version of the code", "provenance", "code")):
+        if old[part].get(key) != new[part].get(key):
+            found.append(f"{what} ({_short(old[part], key)[:12]} there, {_short(new[part], key)[:12]} here)")
+    return found
+
+
+def _flat(values: dict, prefix: str = "") -> dict[str, str]:
+    """Leaves of a nested dict under dotted names, written as JSON."""
+    flat = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = json.dumps(value)
+    return flat
+
+
+def _short(values: dict, key: str) -> str:
+    text = str(values.get(key, "none"))
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def _clean(root: Path) -> None:
+    """Removes the unfinished, and promotes a folder that was sealed by a run that died before it could rename it."""
+    tasks = root / "tasks"
+    for log in (root / "logs").glob("worker-*.log"):
+        _remove(log)
+    for entry in [*_entries(root), *_entries(tasks)]:
+        if not entry.name.startswith(TEMPORARY):
+            if entry.parent == tasks and not is_complete(entry, entry.name):
+                _remove(entry)
+        elif entry.parent == tasks and is_complete(entry) and not is_complete(tasks / read_done(entry)["address"]):
+            _publish(entry, tasks / read_done(entry)["address"])
+        else:
+            _remove(entry)
+
+
+def _publish(sealed: Path, target: Path) -> None:
+    if target.exists():
+        _remove(target)
+    rename(sealed, target)
+
+
+def _remove(path: Path) -> None:
+    # renamed first: a worker that outlives its run by a moment can then no longer write into the folder being removed
+    doomed = path.with_name(temporary_name())
+    try:
+        os.replace(path, doomed)
+        if doomed.is_dir() and not doomed.is_symlink():
+            shutil.rmtree(doomed)
+        else:
+            doomed.unlink()
+    except OSError as error:
+        raise storage_error("remove", path, error) from error
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise storage_error("read", folder, error) from error

@@ -1,0 +1,62 @@
+"""What every space with a map into a Euclidean ambient space shares: the induced metric and its uses."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from egregium.numerics.derivatives import jacobian, jvp, row_chunks
+from egregium.spaces.points import flat
+
+
+class Immersed(ABC):
+    """A space whose metric is `G = J^T J`, `J` the Jacobian of `immerse: (N, d) -> (N, A)`."""
+
+    @abstractmethod
+    def prepare(self, *points: Tensor) -> tuple[Tensor, ...]:
+        """`points` checked, all of one shape `(*batch, d)`, in the dtype and on the device that the space works in."""
+
+    @abstractmethod
+    def immerse(self, z: Tensor) -> Tensor:
+        """The isometric map into Euclidean space, `(N, d) -> (N, A)`."""
+
+    def ambient(self, z: Tensor) -> Tensor:
+        """Ambient coordinates `(*batch, A)` of points `(*batch, d)`."""
+        (z,) = self.prepare(z)
+        return self.immerse(flat(z)).reshape(*z.shape[:-1], -1)
+
+    def jacobian(self, z: Tensor) -> Tensor:
+        """Jacobian of the immersion, `(*batch, A, d)`. Cost: 2 d decoder calls a point."""
+        (z,) = self.prepare(z)
+        blocks = jacobian(self.immerse, flat(z))
+        return blocks.reshape(*z.shape[:-1], *blocks.shape[-2:])
+
+    def metric(self, z: Tensor) -> Tensor:
+        """Metric `G = J^T J`, `(*batch, d, d)`; transforms as a (0, 2) tensor. Cost: 2 d decoder calls a point."""
+        (z,) = self.prepare(z)
+        points = flat(z)
+        width = self.immerse(points[:1]).shape[-1]
+        parts = []
+        for rows in row_chunks(len(points), width * z.shape[-1]):
+            block = jacobian(self.immerse, points[rows])
+            parts.append(block.mT @ block)
+        return torch.cat(parts).reshape(*z.shape, z.shape[-1])
+
+    def inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """Inner product `<J u, J v>` of tangent vectors at z; all `(*batch, d)`, result `(*batch)`; invariant."""
+        z, u, v = self.prepare(z, u, v)
+        points = flat(z)
+        _, tangents = jvp(self.immerse, torch.cat([points, points]), torch.cat([flat(u), flat(v)]))
+        first, second = tangents.chunk(2)
+        return (first * second).sum(-1).reshape(z.shape[:-1])
+
+    def norm(self, z: Tensor, v: Tensor) -> Tensor:
+        """Length `|J v|` of tangent vectors, `(*batch)`; invariant."""
+        z, v = self.prepare(z, v)
+        return jvp(self.immerse, flat(z), flat(v))[1].norm(dim=-1).reshape(z.shape[:-1])
+
+    def frame(self, z: Tensor) -> Tensor:
+        """Orthonormal frame, `(*batch, d, d)`, a basis vector a column: `E^T G E = I`, `E = R^-1` of the QR of J."""
+        r = torch.linalg.qr(self.jacobian(z), mode="r").R
+        identity = torch.eye(r.shape[-1], dtype=r.dtype, device=r.device).expand_as(r)
+        return torch.linalg.solve_triangular(r, identity, upper=True)

@@ -1,0 +1,132 @@
+"""The metric that a decoder, or an ensemble of decoders, pulls back from data space."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+
+import torch
+from torch import Tensor
+
+from egregium.errors import DecoderError, OptionError, ShapeError
+from egregium.spaces.decoder import PROBES, Decoder
+from egregium.spaces.euclidean import Euclidean
+from egregium.spaces.immersed import Immersed
+from egregium.spaces.points import flat, require_points
+
+Decode = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Pullback(Immersed):
+    r"""Latent space with the metric `G(z) = J^T J` of `phi o f`, `f` the decoder and `phi` the chart.
+
+    With a list of S decoders the space is the pullback of the stacked decoder, `E_s[J_s^T J_s]`; `uncertainty=lam` weighs
+    their disagreement, `J_mu^T J_mu + lam Cov(J)`: 1 (the default for lists) is the expected metric, 0 the mean decoder.
+
+    Isometries leave every relation computed on it unchanged; with an injective decoder that includes every
+    reparametrisation of the latent space (Syrota et al. 2025, arXiv 2502.13757).
+
+    Args:
+        decoder: callable `(N, d) -> (N, *out)`, or a list of them. Modules run in evaluation mode.
+        dim: number of latent dimensions d; without it, it is read off the first points that are measured.
+        base: explicit latent space that the decoder lives on; `Euclidean(d)` or None.
+        chart: coordinates of data space, from `eg.charts`; the decoder's own output without it.
+        uncertainty: weight `lam >= 0` of the decoders' disagreement, for lists only.
+
+    Raises: `DecoderError` where a decoder is not a deterministic, row by row, differentiable function; `OptionError`.
+
+    >>> paraboloid = Pullback(lambda z: torch.cat([z, (z**2).sum(-1, keepdim=True)], -1), dim=2)
+    >>> paraboloid.metric(torch.tensor([[1.0, 0.0]])).tolist()
+    [[[5.0, 0.0], [0.0, 1.0]]]
+    """
+
+    decoder: Decode | Sequence[Decode]
+    _: KW_ONLY
+    dim: int | None = None  # type: ignore[assignment]
+    base: Euclidean | None = None
+    chart: Decode | None = None
+    uncertainty: float | None = None
+    members: tuple[Decoder, ...] = field(init=False, repr=False)
+    _met: bool = field(init=False, repr=False, default=False)
+
+    def __post_init__(self) -> None:
+        decoders = tuple(self.decoder) if isinstance(self.decoder, (list, tuple)) else (self.decoder,)
+        if not decoders:
+            raise DecoderError("Pullback needs at least one decoder; got an empty list.")
+        if self.base is not None and not isinstance(self.base, Euclidean):
+            raise OptionError(f"Pullback(base=...) takes a Euclidean space so far; got {type(self.base).__name__}.")
+        if self.base is not None and self.dim not in (None, self.base.dim):
+            raise OptionError(f"Pullback: dim={self.dim} contradicts base of dimension {self.base.dim}; give one of them.")
+        if self.dim is not None and self.dim < 1:
+            raise OptionError(f"Pullback(dim=...) must be at least 1; got {self.dim}.")
+        if self.uncertainty is not None and not (self.uncertainty >= 0 and len(decoders) > 1):
+            raise OptionError(f"Pullback(uncertainty=...) is a weight >= 0 for a list of decoders; got {self.uncertainty}.")
+        object.__setattr__(self, "members", tuple(one if isinstance(one, Decoder) else Decoder(one) for one in decoders))
+        dim = self.dim if self.base is None else self.base.dim
+        object.__setattr__(self, "dim", dim)
+        like = self.members[0].like
+        if dim is not None and like is not None:
+            self._first_contact(like.new_zeros(0, dim))
+
+    @property
+    def width(self) -> int:
+        """Numbers per point, equal to `dim`; known from `dim=` or from the first points measured."""
+        if self.dim is None:
+            raise OptionError("this Pullback has not seen a point yet, so its dimension is unknown: pass dim=.")
+        return self.dim
+
+    def prepare(self, *points: Tensor) -> tuple[Tensor, ...]:
+        require_points(*points, width=self.dim)
+        like = self.members[0].like
+        if like is not None:
+            points = tuple(z.to(dtype=like.dtype, device=like.device) for z in points)
+        if not self._met:
+            self._first_contact(flat(points[0])[:PROBES])
+        return points
+
+    def immerse(self, z: Tensor) -> Tensor:
+        if len(self.members) == 1:
+            return self._charted(self.members[0], z)
+        x = torch.stack([self._charted(one, z) for one in self.members], 1)  # (N, S, D)
+        share = x.shape[1] ** -0.5
+        if self.uncertainty in (None, 1.0):
+            return (x * share).flatten(1)
+        mean = x.mean(1)
+        if self.uncertainty == 0:
+            return mean
+        spread = (x - mean[:, None]) * (share * float(self.uncertainty or 0.0) ** 0.5)
+        return torch.cat([mean, spread.flatten(1)], 1)
+
+    def embed(self, z: Tensor) -> Tensor:
+        """Coordinates that the decoder receives: z itself."""
+        return z
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Decoded observations `(*batch, *out)`, averaged over the decoders of a list."""
+        (z,) = self.prepare(z)
+        points = flat(z)
+        x = torch.stack([one.raw(points) for one in self.members]).mean(0)
+        return x.reshape(*z.shape[:-1], *x.shape[1:])
+
+    def _charted(self, decoder: Decoder, z: Tensor) -> Tensor:
+        if self.chart is None:
+            return decoder(z)
+        return self.chart(decoder.raw(z)).flatten(1)
+
+    def _first_contact(self, z: Tensor) -> None:
+        """Check every decoder at seeded probes and at the points `z` `(N, d)`, and settle the dimension."""
+        d = z.shape[-1]
+        seeded = torch.randn(PROBES, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        probes = torch.cat([seeded.to(z), z])
+        with torch.no_grad():
+            for one in self.members:
+                one.check(probes)
+            widths = {self._charted(one, probes[:1]).shape[-1] for one in self.members}
+        if len(widths) > 1:
+            raise ShapeError(f"all decoders of a list must have outputs of one size; got {sorted(widths)}.")
+        if d > max(widths):
+            raise DecoderError(
+                f"the decoder maps {d} latent dimensions to only {max(widths)} numbers, so its metric is degenerate "
+                "everywhere; fewer latent dimensions are needed."
+            )
+        object.__setattr__(self, "dim", d)
+        object.__setattr__(self, "_met", True)

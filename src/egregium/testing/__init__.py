@@ -1,0 +1,1 @@
+"""What helps in trying out and testing the library, shipped with it."""

@@ -1,0 +1,80 @@
+"""`egregium report` and `egregium verify`: what they call, print and return. The work itself is a stand-in here."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from egregium.cli import main
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """What passes for a run folder at first sight."""
+    (tmp_path / "run.json").write_text("{}")
+    return tmp_path
+
+
+@pytest.fixture
+def verifying(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], list[dict[str, object]]]:
+    """Let `verify` find these problems; gives the list of its calls."""
+
+    def install(problems: list[str]) -> list[dict[str, object]]:
+        calls: list[dict[str, object]] = []
+
+        def verify(folder_path: Path, *, sample: int, seed: int, progress: object) -> list[str]:
+            calls.append({"path": folder_path, "sample": sample, "seed": seed})
+            return problems
+
+        monkeypatch.setitem(sys.modules, "egregium.runs.verify", SimpleNamespace(verify=verify))
+        return calls
+
+    return install
+
+
+def test_report_prints_where_the_page_is(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "egregium.report", SimpleNamespace(write_report=lambda folder: folder / "index.html"))
+    assert main(["report", str(run)]) == 0
+    assert capsys.readouterr().out.rstrip().endswith(f"Report: {run / 'index.html'}")
+    assert main(["report", str(run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"run": str(run), "report": str(run / "index.html")}
+
+
+def test_a_sound_run(run: Path, verifying: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = verifying([])
+    assert main(["verify", str(run)]) == 0
+    assert calls == [{"path": run, "sample": 3, "seed": 0}]
+    assert capsys.readouterr().out.rstrip().endswith(f"{run} is sound.")
+
+
+def test_problems_are_listed_and_the_exit_code_is_one(
+    run: Path, verifying: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = verifying(["a/model.safetensors has changed", "b is missing"])
+    assert main(["verify", str(run), "--sample", "0", "--seed", "7"]) == 1
+    assert calls == [{"path": run, "sample": 0, "seed": 7}]
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "- a/model.safetensors has changed",
+        "- b is missing",
+        f"Problems found in {run}: 2",
+    ]
+
+
+def test_problems_as_json(run: Path, verifying: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    verifying(["b is missing"])
+    assert main(["verify", str(run), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out) == {"run": str(run), "problems": ["b is missing"]}
+
+
+def test_ctrl_c_during_verify(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object, **__: object) -> list[str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "egregium.runs.verify", SimpleNamespace(verify=interrupted))
+    assert main(["verify", str(run)]) == 130
+    assert "Interrupted." in capsys.readouterr().err
