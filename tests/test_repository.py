@@ -15,7 +15,7 @@ TEXT = {".py", ".md", ".toml", ".txt", ".cff", ".json", ".html", ".svg", ".yml",
 # Machine-dependent paths, names of this kind of machine's accounts, and hosts of package registries.
 FORBIDDEN = {
     "an absolute path": re.compile(r"(?<![\w.:/<])/(?:root|home|Users|work|opt|mnt|tmp|var)/(?!someone\b)\w"),
-    "a Windows path": re.compile(r"(?<![A-Za-z])[A-Z]:\\\\?\w"),
+    "a Windows path": re.compile(r"(?<![A-Za-z])[A-Z]:\\{1,2}Users"),
     "a package registry": re.compile(
         r"(?:pypi|pythonhosted|npmjs|anaconda|debian)\.(?:org|com)|download\.pytorch\.org|registry\.|deb\.", re.IGNORECASE
     ),

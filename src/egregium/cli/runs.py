@@ -59,10 +59,10 @@ def verify(
     say(f"egregium {version('egregium')}: verifying {run}", quiet_stdout=as_json)
     _require(run)
     with resumable("Nothing was changed; the same command starts over."):
-        from egregium.runs.progress import Bars, Silent
+        from egregium.runs.progress import Bars
         from egregium.runs.verify import verify as find_problems
 
-        problems = find_problems(run, sample=sample, seed=seed, progress=Silent() if as_json else Bars())
+        problems = find_problems(run, sample=sample, seed=seed, progress=Bars())
         if as_json:
             emit({"run": run, "problems": problems})
         else:

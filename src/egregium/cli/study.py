@@ -160,9 +160,9 @@ def study(
     with resumable(f"What is finished is kept in {folder}; the same command goes on from there: {_again(context)}"):
         from egregium.cli.summary import records, show
         from egregium.identifiability.campaign import run_study
-        from egregium.runs.progress import Bars, Silent
+        from egregium.runs.progress import Bars
 
-        done = run_study(options, folder, workers=workers, force=force, progress=Silent() if as_json else Bars())
+        done = run_study(options, folder, workers=workers, force=force, progress=Bars())
         if as_json:
             emit({"run": done, "table": done / "table.parquet", "summary": records(done)})
         else:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from egregium.runs.files import read_table
 
-COLUMNS = {"cv_mean": "CV", "spearman": "rank agreement", "icc": "ICC", "ok_share": "solved"}
+COLUMNS = {"cv_mean": "CV", "spearman": "rank corr.", "ok_share": "solved"}
 
 
 def records(run: Path) -> list[dict[str, Any]]:
@@ -23,16 +23,16 @@ def show(run: Path, console: Console | None = None) -> None:
     for endpoint in sorted({row["endpoint"] for row in rows}):
         table = Table(
             title=f"How far trainings agree (endpoints by {endpoint})",
-            caption="score = 1 - ICC after one scale per training: 0 reproduces exactly, 1 not at all",
+            caption="score = 1 - ICC after one scale per training: 0 agree fully, 1 not at all",
             title_justify="left",
             caption_justify="left",
         )
-        table.add_column("relation")
-        for heading in ("score [95 %]", *COLUMNS.values()):
-            table.add_column(heading, justify="right")
+        table.add_column("relation", no_wrap=True)
+        for heading in ("score", "95 % interval", *COLUMNS.values()):
+            table.add_column(heading, justify="right", no_wrap=True)
         for row in sorted((row for row in rows if row["endpoint"] == endpoint), key=_rank):
-            spread = "" if math.isnan(row["score_low"]) else f" [{_number(row['score_low'])}, {_number(row['score_high'])}]"
-            table.add_row(row["relation"], _number(row["score"]) + spread, *(_number(row[name]) for name in COLUMNS))
+            interval = "-" if math.isnan(row["score_low"]) else f"{row['score_low']:.3f} .. {row['score_high']:.3f}"
+            table.add_row(row["relation"], _number(row["score"]), interval, *(_number(row[name]) for name in COLUMNS))
         (console or Console()).print(table)
 
 

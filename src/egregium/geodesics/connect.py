@@ -1,6 +1,6 @@
 """Joining two points by a geodesic: starts, solver, refinement and certificate put together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,9 +14,9 @@ from egregium.geodesics.differentiable import with_gradients
 from egregium.geodesics.geodesic import Geodesic
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.refine import Certified, refine
-from egregium.geodesics.search import Found, search
+from egregium.geodesics.search import TUNNELLED, Found, search
 from egregium.geodesics.solvers import GaussNewton, Solver, Termination
-from egregium.geodesics.starts import explore, given
+from egregium.geodesics.starts import along_chord, by_length, given
 from egregium.geodesics.support import SupportGraph, out_of_support, routes
 from egregium.numerics.derivatives import row_chunks
 from egregium.protocols import ClosedForm, ImmersedSpace
@@ -28,6 +28,7 @@ Starts = Tensor | Sequence[Tensor] | Geodesic | None
 COARSE = 8
 FINER = 4
 FINEST = 1024
+FINEST_COARSE = 256
 BUDGET = 1 << 27
 
 
@@ -44,7 +45,12 @@ class _Options:
         """Numbers of segments, coarse to fine."""
         if self.solver.segments:
             return list(self.solver.segments)
-        return [self.coarse << k for k in range((FINEST // self.coarse).bit_length())]
+        return [self.coarse << k for k in range((self.finest // self.coarse).bit_length())]
+
+    @property
+    def finest(self) -> int:
+        """Most segments that are worth their cost at this tolerance."""
+        return FINEST if self.rtol < 1e-4 else FINEST_COARSE
 
     def termination(self, coarse: bool) -> Termination:
         """Lengths err by the square of the step, so that coarse curves, which only feed lengths, may stop at its root."""
@@ -134,7 +140,8 @@ def _options(
 def _connected(
     space: ImmersedSpace, start: Tensor, end: Tensor, options: _Options, starts: Starts, progress: bool
 ) -> Geodesic:
-    batch, z0, z1 = start.shape[:-1], flat(start), flat(end)
+    batch, z0, z1, decode = start.shape[:-1], flat(start), flat(end), space.decode
+    space = space.economical()
     swap = _lexicographically_greater(z0, z1)
     first, last = torch.where(swap[:, None], z1, z0), torch.where(swap[:, None], z0, z1)
     curves = [_oriented(curve, swap, batch, z0.shape[-1]) for curve in _as_curves(starts)]
@@ -145,7 +152,7 @@ def _connected(
         results.append(_persistent(space, problem, options, [curve[rows] for curve in curves]))
         if progress:
             print(f"connect: {rows.stop} of {len(z0)} pairs", flush=True)
-    return _assembled(space, results, swap, batch)
+    return _assembled(decode, results, swap, batch)
 
 
 def _lexicographically_greater(a: Tensor, b: Tensor) -> Tensor:
@@ -190,9 +197,10 @@ class _Solved:
 def _persistent(space: ImmersedSpace, problem: Problem, options: _Options, curves: list[Tensor]) -> _Solved:
     """Solve, and start again with shorter segments where a curve tunnelled through a fold."""
     solved = _solve(space, problem, options, curves)
-    while options.solver.segments is None and options.coarse * FINER <= FINEST // 8:
+    while options.solver.segments is None and options.coarse * FINER <= options.finest // 2:
         options = replace(options, coarse=options.coarse * FINER)
-        rows = (solved.certified.status == Status.STALLED).nonzero().flatten()
+        gap = solved.certified.upper > (1 + TUNNELLED) * solved.certified.length
+        rows = ((solved.certified.status == Status.STALLED) | gap).nonzero().flatten()
         if not len(rows):
             break
         solved = solved.updated(rows, _solve(space, problem[rows], options, [curve[rows] for curve in curves]))
@@ -201,14 +209,14 @@ def _persistent(space: ImmersedSpace, problem: Problem, options: _Options, curve
 
 def _solve(space: ImmersedSpace, problem: Problem, options: _Options, curves: list[Tensor]) -> _Solved:
     segments, coarse = options.plan[0], options.termination(coarse=True)
-    starts = [given(curve.to(problem.z0), segments) for curve in curves] or [problem.straight(segments)]
+    starts = [given(curve.to(problem.z0), segments) for curve in curves]
+    if not starts:
+        starts = list(by_length(problem, along_chord(problem, segments), problem.straight(segments)))
     disconnected = torch.zeros(len(problem), dtype=torch.bool, device=problem.z0.device)
     if options.support is not None:
         along = routes(space, problem, options.support, segments)
         starts, disconnected = [*starts, along.vertices], ~along.connected
     found = search(problem, starts, options.solver, coarse)
-    if not curves:
-        found = explore(problem, found, options.solver, coarse)
     certified = refine(problem, found.best, options.solver, options.plan, options.termination(coarse=False), options.rtol)
     return _judged(space, problem, options, found, certified, disconnected)
 
@@ -237,7 +245,7 @@ def _judged(
     return _Solved(torch.where(equal, 0.0, lower), found.second_best, certified)
 
 
-def _assembled(space: ImmersedSpace, results: list[_Solved], swap: Tensor, batch: torch.Size) -> Geodesic:
+def _assembled(decode: Callable[[Tensor], Tensor], results: list[_Solved], swap: Tensor, batch: torch.Size) -> Geodesic:
     whole = Certified.joined([one.certified for one in results], torch.arange(len(swap), device=swap.device))
     dtype = whole.curve.values.dtype
 
@@ -253,5 +261,5 @@ def _assembled(space: ImmersedSpace, results: list[_Solved], swap: Tensor, batch
         second_best=shaped(torch.cat([one.second_best for one in results])),
         status=shaped(whole.status), segments=shaped(whole.segments), steps=shaped(whole.steps),
         initial_velocity=shaped(start), final_velocity=shaped(end),
-        curve=whole.curve.where(~swap, whole.curve.reversed()), decoder=space.decode,
+        curve=whole.curve.where(~swap, whole.curve.reversed()), decoder=decode,
     )  # fmt: skip

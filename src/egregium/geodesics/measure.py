@@ -12,6 +12,9 @@ from egregium.geodesics.problem import Problem
 from egregium.numerics import splines
 from egregium.numerics.derivatives import jvp
 
+GAUSS = (0.5 - 0.15**0.5, 0.5, 0.5 + 0.15**0.5)
+"""Nodes of Gauss's rule of three points on [0, 1]."""
+
 
 def polygon(x: Tensor) -> Tensor:
     """Sum of chords `(P,)` of ambient nodes `(P, T + 1, A)`, accumulated in float64."""
@@ -78,23 +81,27 @@ class Quadrature:
 
 
 def quadrature(problem: Problem, vertices: Tensor) -> Quadrature:
-    """Integrate the speed `|J z'|` of the C^2 spline through the vertices `(P, T - 1, d)`, T even, by Boole's rule.
+    """Integrate the speed `|J z'|` of the C^2 spline through the vertices `(P, T - 1, d)`, by Gauss's rule on each segment.
 
-    The length is that of an admissible curve: an upper bound of the distance. Cost: 4 decoder calls a segment.
+    The length is that of an admissible curve: an upper bound of the distance. Its error is estimated, generously, from the
+    difference to Simpson's rule. Both stay within segments, because higher derivatives of a spline jump at its knots.
+    NaN where the decoder has no finite value on the way. Cost: 20 decoder calls a segment.
     """
     z = problem.nodes(vertices)
     slope = splines.slopes(z)
-    middle, middle_slope = splines.midpoints(z)
-    points, velocities = torch.cat([z, middle], 1), torch.cat([slope, middle_slope], 1)
-    _, tangents = jvp(problem.immerse, points.flatten(0, 1), velocities.flatten(0, 1))
-    speed = torch.linalg.vector_norm(tangents, dim=-1, dtype=torch.float64).reshape(points.shape[:2])
-    speed, between = speed[:, : z.shape[1]], speed[:, z.shape[1] :]
-    h = 1 / (z.shape[1] - 1)
-    pieces = h / 6 * (speed[:, :-1] + 4 * between + speed[:, 1:])
-    fine = pieces.sum(-1)
-    coarse = h / 3 * (speed[:, :-1:2] + 4 * speed[:, 1::2] + speed[:, 2::2]).sum(-1)
-    correction = (fine - coarse) / 15
-    return Quadrature(fine + correction, correction.abs(), _by_arc_length(z, slope, speed, pieces))
+    inside = [splines.between(z, u) for u in GAUSS]
+    points = torch.cat([z, *(value for value, _ in inside)], 1)
+    velocities = torch.cat([slope, *(rate for _, rate in inside)], 1)
+    x, tangents = jvp(problem.immerse, points.flatten(0, 1), velocities.flatten(0, 1))
+    speed = torch.linalg.vector_norm(tangents, dim=-1, dtype=torch.float64)
+    # Outside its domain a decoder may have no value and yet a finite derivative, as the logarithm has.
+    speed = torch.where(torch.isfinite(x).all(-1), speed, torch.nan).reshape(points.shape[:2])
+    segments = z.shape[1] - 1
+    at_nodes, left, middle, right = speed.split([segments + 1, segments, segments, segments], -1)
+    pieces = (5 * left + 8 * middle + 5 * right) / (18 * segments)
+    simpson = (at_nodes[:, :-1] + 4 * middle + at_nodes[:, 1:]) / (6 * segments)
+    error = (pieces - simpson).abs().sum(-1) / 4
+    return Quadrature(pieces.sum(-1), error, _by_arc_length(z, slope, at_nodes, pieces))
 
 
 def _by_arc_length(z: Tensor, slope: Tensor, speed: Tensor, pieces: Tensor) -> Curve:

@@ -44,6 +44,11 @@ def project(space: ImmersedSpace, target: Tensor, start: Tensor, *, rtol: float 
     if target.shape[:-1] != start.shape[:-1]:
         raise ShapeError(f"project needs one target a start; got {tuple(target.shape)} and {tuple(start.shape)}.")
     with torch.no_grad():
+        width = space.immerse(flat(start)[:1]).shape[-1]
+        if target.shape[-1] != width:
+            raise ShapeError(
+                f"project needs targets in the {width} ambient coordinates of the space; got {tuple(target.shape)}."
+            )
         goals = flat(target).to(start)
         parts = [
             _levenberg_marquardt(space, goals[rows], flat(start)[rows], rtol, max_steps)
@@ -71,7 +76,8 @@ def _levenberg_marquardt(
         delta = torch.where((info == 0)[:, None], -torch.cholesky_solve(gradient[..., None], factor)[..., 0], 0.0)
         trial = z[rows] + delta
         fresh = space.immerse(trial) - goal[rows]
-        better = (info == 0) & (fresh.norm(dim=-1) <= miss[rows].norm(dim=-1) * (1 + torch.finfo(z.dtype).eps))
+        # Near the minimum the residual changes by less than its rounding, which must not stop the last steps.
+        better = (info == 0) & (fresh.norm(dim=-1) <= miss[rows].norm(dim=-1) + floor[rows])
         step = (block @ delta[..., None])[..., 0].norm(dim=-1) * (1 + damping[rows])
         done = better & (step <= rtol * miss[rows].norm(dim=-1) + floor[rows])
         z[rows[better]], miss[rows[better]] = trial[better], fresh[better]

@@ -8,12 +8,11 @@ from torch import Tensor
 from egregium.geodesics.curve import Curve
 from egregium.geodesics.measure import end_tangents, extrapolate, polygon, quadrature
 from egregium.geodesics.problem import Problem
+from egregium.geodesics.search import TUNNELLED
 from egregium.geodesics.solvers.base import Solution, Solver, Termination
 from egregium.numerics import splines
 from egregium.numerics.derivatives import jacobian
 from egregium.status import Status
-
-TUNNELLED = 0.2
 
 
 @dataclass(frozen=True)
@@ -108,8 +107,9 @@ def refine(problem: Problem, coarse: Solution, solver: Solver, plan: list[int], 
             start=frames[0].coefficients(rows, start), end=frames[1].coefficients(rows, end),
         )  # fmt: skip
         part, leaves = _certify(problem, rows, solution, series, frames, rtol, last=depth + 1 == len(plan))
-        parts.append(part)
-        order.append(rows[leaves])
+        if part is not None:
+            parts.append(part)
+            order.append(rows[leaves])
         rows, solution = rows[~leaves], solution[~leaves]
         if not len(rows):
             break
@@ -118,7 +118,7 @@ def refine(problem: Problem, coarse: Solution, solver: Solver, plan: list[int], 
 
 def _certify(
     problem: Problem, rows: Tensor, solution: Solution, series: _Series, frames: tuple[_Frames, _Frames], rtol: float, last: bool
-) -> tuple[Certified, Tensor]:
+) -> tuple[Certified | None, Tensor]:
     """Measure the curves that need no further level, and say which they are."""
     length, error = series.limit("length", rows)
     noise = _noise(solution)
@@ -128,6 +128,8 @@ def _certify(
     failed = solution.status != Status.CONVERGED
     settled = (error + noise * length <= rtol * length) & (len(series.levels) > 1)
     candidates = failed | settled | last | (len(series.levels) > 1)
+    if not candidates.any():
+        return None, candidates
     curve = quadrature(problem[rows[candidates]], solution.vertices[candidates])
     gap = torch.full_like(length, torch.inf)
     gap[candidates] = (curve.length - length[candidates]).abs() + curve.error

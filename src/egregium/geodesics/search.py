@@ -1,20 +1,22 @@
 """Which minimum: coarse curves from several starts, saddles left behind, the distinct minima of each pair."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from egregium.geodesics.certificate import second_variation
-from egregium.geodesics.measure import polygon
+from egregium.geodesics.measure import polygon, quadrature
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.solvers.base import Solution, Solver, Termination
 from egregium.status import Status
 
 DISTINCT = 0.02
+OPEN = 1.2
 PUSH = 0.3
 ESCAPES = 3
+TUNNELLED = 0.2
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,14 @@ def minima(problem: Problem, start: Tensor, solver: Solver, termination: Termina
         rows, descent = rows[~minimum], descent[~minimum]
         if len(rows):
             solution = _escape(problem, solution, rows, descent, solver, termination)
-    return solution, saddle
+    return _untunnelled(problem, solution), saddle
+
+
+def _untunnelled(problem: Problem, solution: Solution) -> Solution:
+    """The solution with curves STALLED that are far longer than their polygon, which tunnels through a fold."""
+    along = quadrature(problem, solution.vertices).length
+    tunnelled = (along > (1 + TUNNELLED) * polygon(solution.x)) & (solution.status == Status.CONVERGED)
+    return replace(solution, status=torch.where(tunnelled, int(Status.STALLED), solution.status).to(torch.int8))
 
 
 def _escape(
@@ -75,10 +84,16 @@ def _escape(
 
 
 def search(problem: Problem, starts: Sequence[Tensor], solver: Solver, termination: Termination) -> Found:
-    """Best coarse curves over several starts, each `(P, T - 1, d)`."""
+    """Best coarse curves over several starts, each `(P, T - 1, d)`.
+
+    The first start is solved for every pair. The others are insurance against a better route elsewhere, paid only where
+    the certificate is open: where the curve found is far longer than the decoded chord, its lower bound.
+    """
     solution, saddle = minima(problem, starts[0], solver, termination)
     nothing = torch.full((len(problem),), torch.nan, dtype=torch.float64, device=saddle.device)
-    found, rows = Found(solution, saddle, nothing), torch.arange(len(problem), device=saddle.device)
-    for start in starts[1:]:
-        found = found.improved(rows, *minima(problem, start, solver, termination))
+    found = Found(solution, saddle, nothing)
+    solved = (solution.status == Status.CONVERGED) & (polygon(solution.x) <= OPEN * problem.chord)
+    rows = (~solved).nonzero().flatten()
+    for start in starts[1:] if len(rows) else ():
+        found = found.improved(rows, *minima(problem[rows], start[rows], solver, termination))
     return found

@@ -8,7 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 from torch import Tensor
 
-from egregium.errors import OptionError, ShapeError
+from egregium.errors import OptionError, ShapeError, TensorError
 from egregium.geodesics.problem import Problem
 from egregium.numerics.splines import resampled
 from egregium.protocols import ImmersedSpace
@@ -36,12 +36,18 @@ class SupportGraph:
             raise ShapeError(
                 f"a support needs points (N, d) and edges (E, 2); got {tuple(self.points.shape)}, {tuple(self.edges.shape)}."
             )
+        if self.edges.dtype not in (torch.int32, torch.int64):
+            raise TensorError(f"edges of a support must be int64 indices of its points; got {self.edges.dtype}.")
         if self.lengths.shape != self.edges.shape[:1]:
-            raise ShapeError(f"a support needs one length an edge; got {tuple(self.lengths.shape)} for {len(self.edges)} edges.")
-        if len(self.edges) and not (0 <= int(self.edges.min()) and int(self.edges.max()) < len(self.points)):
+            raise ShapeError(
+                f"a support needs one length an edge; got {tuple(self.lengths.shape)} for {len(self.edges)} edges."
+            )
+        if len(self.edges) and not (int(self.edges.min()) >= 0 and int(self.edges.max()) < len(self.points)):
             raise OptionError(f"edges of a support must index its {len(self.points)} points.")
         if not (torch.isfinite(self.lengths).all() and (self.lengths >= 0).all()):
             raise OptionError("lengths of a support must be finite and not negative.")
+        if self.radius is not None and not self.radius > 0:
+            raise OptionError(f"the radius of a support must be positive, or None for no test; got {self.radius}.")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from egregium.relations.latent import LatentDistance, aligning, whitening
 from egregium.spaces.pullback import Pullback
 from egregium.status import worst
 
-RTOL = 1e-3
+RTOL = 5e-3
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Scene:
         """The same of the mean decoder; identical where there is only one."""
         if len(self.model.decoders) == 1:
             return self.geodesic
-        return connect(self.mean, self.first, self.second, rtol=RTOL, on_fail="mark")
+        return connect(self.mean, self.first, self.second, rtol=RTOL, starts=self.geodesic, on_fail="mark")
 
     def angle(self) -> Measured:
         """Angle at the first point between the geodesics to the second and third."""
@@ -105,7 +105,7 @@ def _scaled(scene: Scene) -> Measured:
 def _one(scene: Scene) -> Measured:
     if len(scene.model.decoders) == 1:
         return _geodesic(scene.geodesic)
-    return _geodesic(connect(scene.one, scene.first, scene.second, rtol=RTOL, on_fail="mark"))
+    return _geodesic(connect(scene.one, scene.first, scene.second, rtol=RTOL, starts=scene.geodesic, on_fail="mark"))
 
 
 BATTERY: Mapping[str, Entry] = {

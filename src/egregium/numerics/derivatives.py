@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 Map = Callable[[Tensor], Tensor]
+ROWS = 1024  # rows at a time where nothing has to be kept: large graphs leave the cache
 
 
 def vjp(f: Map, z: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
@@ -28,9 +29,13 @@ def vjp(f: Map, z: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
 
 def jvp(f: Map, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """Values `f(z)` and directional derivatives `J(z) v`; z and v `(N, d)`, both results `(N, D)`. Cost: 5 calls."""
-    leaf, x, u, pulled = _linearised(f, z)
-    (tangent,) = torch.autograd.grad(pulled, u, v.to(pulled))
-    return x.detach(), tangent
+    values, tangents = [], []
+    for rows in [slice(k, k + ROWS) for k in range(0, len(z), ROWS)]:
+        _, x, u, pulled = _linearised(f, z[rows])
+        (tangent,) = torch.autograd.grad(pulled, u, v[rows].to(pulled))
+        values.append(x.detach())
+        tangents.append(tangent)
+    return torch.cat(values), torch.cat(tangents)
 
 
 def jacobian(f: Map, z: Tensor) -> Tensor:

@@ -37,14 +37,21 @@ def slopes(values: Tensor) -> Tensor:
     return matrix.to(values) @ values
 
 
+def between(values: Tensor, u: float) -> tuple[Tensor, Tensor]:
+    """Values and derivatives of that spline at the fraction `u` of every segment, each `(P, T, d)`."""
+    segments = values.shape[1] - 1
+    slope, rise = slopes(values) / segments, values[:, 1:] - values[:, :-1]
+    left, right = slope[:, :-1], slope[:, 1:]
+    bend = left - right  # Hermite form, written about the chord so that short segments keep their digits
+    skew = left + right - 2 * rise
+    value = values[:, :-1] + u * rise + u * (1 - u) * (0.5 * bend + (0.5 - u) * skew)
+    derivative = rise + (0.5 - u) * bend + (0.5 - 3 * u * (1 - u)) * skew
+    return value, derivative * segments
+
+
 def midpoints(values: Tensor) -> tuple[Tensor, Tensor]:
     """Values and derivatives of that spline halfway between its samples, each `(P, T, d)`."""
-    segments = values.shape[1] - 1
-    slope = slopes(values)
-    rise = values[:, 1:] - values[:, :-1]
-    value = 0.5 * (values[:, 1:] + values[:, :-1]) + (slope[:, :-1] - slope[:, 1:]) / (8 * segments)
-    derivative = 1.5 * segments * rise - 0.25 * (slope[:, :-1] + slope[:, 1:])
-    return value, derivative
+    return between(values, 0.5)
 
 
 def doubled(values: Tensor) -> Tensor:

@@ -28,9 +28,7 @@ class BlockTridiagonal:
 
     def updated(self, rows: Tensor, other: "BlockTridiagonal") -> "BlockTridiagonal":
         """This batch with the systems at `rows` replaced by those of `other`."""
-        return BlockTridiagonal(
-            self.diagonal.index_copy(0, rows, other.diagonal), self.upper.index_copy(0, rows, other.upper)
-        )
+        return BlockTridiagonal(self.diagonal.index_copy(0, rows, other.diagonal), self.upper.index_copy(0, rows, other.upper))
 
     @staticmethod
     def stack(parts: "list[BlockTridiagonal]") -> "BlockTridiagonal":

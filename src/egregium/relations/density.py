@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from egregium.errors import ModelError
 from egregium.protocols import ImmersedSpace, LatentDensity, Measured, Scale
 from egregium.relations.verbs import exact
 from egregium.relations.volume import log_volume
@@ -16,10 +17,24 @@ def log_density(space: ImmersedSpace, z: Tensor, prior: LatentDensity) -> Tensor
     Invariant under reparametrisation, because numerator and volume element change by the same factor; `p(z)` alone is not
     identifiable. Cost: 2 d decoder calls a point.
 
+    Raises: `ModelError` where the prior has no density there, or not one number a point.
+
     References: Syrota et al. 2025 (arXiv 2502.13757), Theorem 1 with the change of variables.
     """
     (z,) = space.prepare(z)
-    return prior.log_prob(z) - log_volume(space, z)
+    try:
+        latent = prior.log_prob(z)
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"the prior has no density at points {tuple(z.shape)} of {z.dtype}: {type(error).__name__}: {error}. "
+            "It needs log_prob for points (*batch, d) in the decoder's dtype."
+        ) from error
+    if latent.shape != z.shape[:-1]:
+        raise ModelError(
+            f"the prior's log_prob must map {tuple(z.shape)} to {tuple(z.shape[:-1])}; got {tuple(latent.shape)}: wrap it as "
+            "torch.distributions.Independent(prior, 1)."
+        )
+    return latent - log_volume(space, z)
 
 
 @dataclass(frozen=True)

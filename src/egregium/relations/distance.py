@@ -12,7 +12,7 @@ from egregium.protocols import ImmersedSpace, Measured, Scale
 from egregium.relations.verbs import exact, joined, where_ok
 from egregium.spaces.points import flat
 
-GAUSS_POINTS = 64
+GAUSS_POINTS = 32
 
 
 def distance(space: ImmersedSpace, z0: Tensor, z1: Tensor, **options: Any) -> Tensor:
@@ -43,14 +43,15 @@ def straight_length(space: ImmersedSpace, z0: Tensor, z1: Tensor) -> Tensor:
     """Length `int |J (z1 - z0)| dt` of the straight line in latent coordinates, `(*batch)`.
 
     An upper bound of the distance that depends on the coordinates: invariant under affine maps only. By Gauss-Legendre
-    quadrature on 64 points. Cost: 128 decoder calls a pair.
+    quadrature on 32 points. Cost: 160 decoder calls a pair.
     """
     z0, z1 = space.prepare(z0, z1)
     t, weights = _gauss_legendre(z0)
     a, b = flat(z0), flat(z1)
     points = torch.lerp(a[:, None], b[:, None], t[None, :, None])
-    _, tangent = jvp(space.immerse, flat(points), flat((b - a)[:, None].expand_as(points)))
-    speed = tangent.norm(dim=-1).reshape(len(a), -1)
+    x, tangent = jvp(space.immerse, flat(points), flat((b - a)[:, None].expand_as(points)))
+    # Outside its domain a decoder may have no value and yet a finite derivative, as the logarithm has.
+    speed = torch.where(torch.isfinite(x).all(-1), tangent.norm(dim=-1), torch.nan).reshape(len(a), -1)
     return (speed @ weights).reshape(z0.shape[:-1])
 
 

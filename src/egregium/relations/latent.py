@@ -7,6 +7,7 @@ from torch import Tensor
 
 from egregium.protocols import Measured, Scale, Space
 from egregium.relations.verbs import exact
+from egregium.spaces.points import require_points
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class LatentDistance:
 
     def __call__(self, space: Space, *points: Tensor) -> Measured:
         z0, z1 = points
+        require_points(z0, z1, width=self.matrix.shape[-1], names=f"points of {self.name}")
         return exact(((z1 - z0) @ self.matrix.to(z0).mT).norm(dim=-1))
 
 

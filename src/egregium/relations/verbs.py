@@ -18,7 +18,7 @@ def joined(space: ImmersedSpace, z0: Tensor, z1: Tensor, options: dict[str, Any]
 
 def where_ok(ok: Tensor, value: Tensor) -> Tensor:
     """`value` `(*batch, ...)` with NaN in rows that are not `ok` `(*batch)`."""
-    return torch.where(ok.reshape(*ok.shape, *([1] * (value.ndim - ok.ndim))), value, torch.nan)
+    return torch.where(ok.reshape(ok.shape + (1,) * (value.ndim - ok.ndim)), value, torch.nan)
 
 
 def exact(value: Tensor) -> Measured:

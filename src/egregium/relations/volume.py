@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from egregium.numerics.derivatives import jacobian, row_chunks
 from egregium.protocols import ImmersedSpace, Measured, Scale
 from egregium.relations.verbs import exact
-from egregium.numerics.derivatives import jacobian, row_chunks
 from egregium.spaces.points import flat
 
 

@@ -32,6 +32,8 @@ class Decoder:
         if not callable(self.fn):
             raise DecoderError(f"a decoder must be callable, (N, d) -> (N, *out); got {type(self.fn).__name__}.")
         object.__setattr__(self, "modules", tuple(_modules(self.fn)))
+        if self.like is not None and self.like.is_meta:
+            raise DecoderError("the decoder's weights hold no data (they are on the meta device): load them first.")
 
     @property
     def like(self) -> Tensor | None:
@@ -88,6 +90,10 @@ class Decoder:
 
     def _check_derivative(self, z: Tensor, x: Tensor) -> None:
         direction = torch.ones_like(z)
+        with torch.no_grad():
+            varies = (self(z + 0.1 * direction) - x).abs().max() > 0
+        if not varies:
+            raise DecoderError("the decoder is constant: its output does not change with z, so it defines no metric.")
         try:
             tangent = jvp(self, z, direction)[1]
         except (RuntimeError, NotImplementedError) as error:
@@ -95,13 +101,8 @@ class Decoder:
                 f"the decoder is not twice differentiable: {_first_line(error)}. "
                 "Use torch operations throughout, without .detach(), .numpy() or in-place writes to buffers."
             ) from error
-        if tangent.abs().max() > 0:
-            return
-        with torch.no_grad():
-            varies = (self(z + 0.1 * direction) - x).abs().max() > 0
-        if varies:
+        if not tangent.abs().max() > 0:
             raise DecoderError("the decoder's output changes with z but its derivative is zero: remove .detach() or no_grad().")
-        raise DecoderError("the decoder is constant: its output does not change with z, so it defines no metric.")
 
 
 def _modules(fn: object) -> Iterator[nn.Module]:

@@ -20,6 +20,10 @@ class Immersed(ABC):
     def immerse(self, z: Tensor) -> Tensor:
         """The isometric map into Euclidean space, `(N, d) -> (N, A)`."""
 
+    def economical(self) -> "Immersed":
+        """A space of the same metric whose immersion costs less, for solvers; this one where there is none."""
+        return self
+
     def ambient(self, z: Tensor) -> Tensor:
         """Ambient coordinates `(*batch, A)` of points `(*batch, d)`."""
         (z,) = self.prepare(z)

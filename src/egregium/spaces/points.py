@@ -9,15 +9,18 @@ WORKING_DTYPES = (torch.float32, torch.float64)
 
 
 def require_points(*points: Tensor, width: int | None, names: str = "z") -> None:
-    """Check that all `points` are finite float tensors `(*batch, width)` of one shape.
+    """Check that all `points` are finite float tensors `(*batch, width)` of one shape, dtype and device.
 
-    Raises: `TensorError` for another dtype, NaN, infinity or an empty batch; `ShapeError` for other or unequal shapes.
+    Raises: `TensorError` for other dtypes or layouts, NaN, infinity, an empty batch; `ShapeError` for other or unequal shapes.
     """
     for z in points:
         if not isinstance(z, Tensor):
             raise TensorError(f"{names} must be torch tensors; got {type(z).__name__}: wrap it with torch.as_tensor.")
         if z.dtype not in WORKING_DTYPES:
             raise TensorError(f"{names} must be float32 or float64; got {z.dtype}: convert with .float() or .double().")
+        if z.layout != torch.strided or z.is_meta:
+            kind = "one without data (on the meta device)" if z.is_meta else f"layout {z.layout}"
+            raise TensorError(f"{names} must be ordinary dense tensors; got {kind}.")
         if z.ndim == 0:
             raise ShapeError(f"{names} must have shape (*batch, d); got a scalar.")
         if width is not None and z.shape[-1] != width:
@@ -29,6 +32,9 @@ def require_points(*points: Tensor, width: int | None, names: str = "z") -> None
     if len({tuple(z.shape) for z in points}) > 1:
         shapes = " and ".join(str(tuple(z.shape)) for z in points)
         raise ShapeError(f"{names} must have equal shapes, because nothing is broadcast; got {shapes}: expand them yourself.")
+    if len(kinds := {(z.dtype, z.device) for z in points}) > 1:
+        found = " and ".join(sorted(f"{dtype} on {device}" for dtype, device in kinds))
+        raise TensorError(f"{names} must have one dtype and be on one device; got {found}: convert with .to().")
 
 
 def _bad_rows(z: Tensor) -> str:

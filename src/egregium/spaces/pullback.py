@@ -7,10 +7,12 @@ import torch
 from torch import Tensor
 
 from egregium.errors import DecoderError, OptionError, ShapeError
+from egregium.spaces.charts import Gaussian
 from egregium.spaces.decoder import PROBES, Decoder
 from egregium.spaces.euclidean import Euclidean
 from egregium.spaces.immersed import Immersed
 from egregium.spaces.points import flat, require_points
+from egregium.spaces.reduction import reduced
 
 Decode = Callable[[Tensor], Tensor]
 
@@ -96,6 +98,19 @@ class Pullback(Immersed):
         spread = (x - mean[:, None]) * (share * float(self.uncertainty or 0.0) ** 0.5)
         return torch.cat([mean, spread.flatten(1)], 1)
 
+    def economical(self) -> "Pullback":
+        """The same metric through fewer ambient numbers: linear last layers `W h + b` replaced by `R h`, `W = Q R`.
+
+        An ambient isometry on the image, exact up to rounding; only for modules that end in a wide linear layer, without a
+        chart or with one that only scales, and where no mean over decoders mixes their outputs.
+        """
+        linear = self.chart is None or isinstance(self.chart, Gaussian)
+        stacked = len(self.members) == 1 or self.uncertainty in (None, 1.0)
+        smaller = [reduced(one.fn) for one in self.members] if linear and stacked else []
+        if not smaller or any(fn is None for fn in smaller):
+            return self
+        return Pullback([fn for fn in smaller if fn is not None], dim=self.dim, chart=self.chart)
+
     def embed(self, z: Tensor) -> Tensor:
         """Coordinates that the decoder receives: z itself."""
         return z
@@ -110,7 +125,17 @@ class Pullback(Immersed):
     def _charted(self, decoder: Decoder, z: Tensor) -> Tensor:
         if self.chart is None:
             return decoder(z)
-        return self.chart(decoder.raw(z)).flatten(1)
+        x = decoder.raw(z)
+        try:
+            y = self.chart(x)
+        except (RuntimeError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise DecoderError(
+                f"the chart failed on the decoder's output of shape {tuple(x.shape)}: {type(error).__name__}: {error}."
+            ) from error
+        if not isinstance(y, Tensor) or y.ndim < 2 or len(y) != len(x):
+            found = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
+            raise DecoderError(f"the chart must map {tuple(x.shape)} to one tensor ({len(x)}, *out); got {found}.")
+        return y.flatten(1)
 
     def _first_contact(self, z: Tensor) -> None:
         """Check every decoder at seeded probes and at the points `z` `(N, d)`, and settle the dimension."""

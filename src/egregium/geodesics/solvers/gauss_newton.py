@@ -22,6 +22,7 @@ class GaussNewton:
 
     Args:
         refresh: ratio of successive steps above which the model is renewed.
+        reach: longest relative metric step; shorter ones keep curves from jumping over folds of the decoder.
         newton: use the exact Hessian where it is definite.
         segments: numbers of segments, coarse to fine; None: chosen from the tolerance.
         max_steps: steps allowed at each number of segments.
@@ -30,6 +31,7 @@ class GaussNewton:
     """
 
     refresh: float = 0.3
+    reach: float = 0.5
     newton: bool = True
     segments: tuple[int, ...] | None = None
     max_steps: int = 200
@@ -49,7 +51,8 @@ class GaussNewton:
         """One step of every active pair; the new state, which pairs are finished, and their status."""
         delta, definite = state.model.damped(state.damping).solve(-state.now.gradient)
         size = (0.5 * state.model.quadratic(delta).double() / state.now.energy).clamp_min(0).sqrt() * (1 + state.damping)
-        moved = torch.where(definite[:, None, None], state.vertices + delta, state.vertices)
+        reach = (self.reach / size).clamp_max(1).to(delta)
+        moved = torch.where(definite[:, None, None], state.vertices + reach[:, None, None] * delta, state.vertices)
         trial = state.problem.evaluate(moved)
         noise = state.now.noise
         accept = definite & torch.isfinite(trial.energy) & (trial.energy <= state.now.energy * (1 + noise))
@@ -57,7 +60,8 @@ class GaussNewton:
         vertices = torch.where(accept[:, None, None], moved, state.vertices)
         slow = ~(size <= self.refresh * state.size)
         fresh = state.age == 0
-        damping = torch.where(accept, _lowered(state.damping), torch.where(fresh, _raised(state.damping), state.damping))
+        gain = (state.now.energy - trial.energy) / _promised(state, delta, reach).double()
+        damping = torch.where(accept, _adapted(state.damping, gain), torch.where(fresh, _raised(state.damping), state.damping))
         steps = state.steps + 1
 
         left = size * _remaining(size / state.size)
@@ -129,8 +133,16 @@ def _remaining(contraction: Tensor) -> Tensor:
     return (contraction / (1 - contraction)).clamp_min(1)
 
 
-def _lowered(damping: Tensor) -> Tensor:
-    return torch.where(damping > 1e-3, 0.1 * damping, 0)
+def _promised(state: _State, delta: Tensor, reach: Tensor) -> Tensor:
+    """Decrease of the energy that the model predicts for the step `reach delta`, `(P,)`."""
+    slope = -(state.now.gradient * delta).sum((-2, -1))
+    return reach * slope - 0.5 * reach**2 * state.model.quadratic(delta)
+
+
+def _adapted(damping: Tensor, gain: Tensor) -> Tensor:
+    """Less damping after a step that kept its promise, more after one that did not."""
+    lower = torch.where(damping > 1e-3, 0.2 * damping, 0)
+    return torch.where(gain > 0.7, lower, torch.where(gain > 0.2, damping, 3 * damping))
 
 
 def _raised(damping: Tensor) -> Tensor:

@@ -1,0 +1,39 @@
+"""The whole way by commands alone, nothing replaced: study, study again, report, verify, and verify after damage."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from egregium.cli import main
+
+
+def test_from_an_array_to_a_verified_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 80)
+    np.save("ring.npy", np.stack([np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)], 1).astype(np.float32))
+    size = "--models 2 --pairs 4 --decoders 2 --hidden 8 --epochs 2 --workers 1 --relations euclidean,chord,geodesic"
+    study = ["study", "ring.npy", *size.split(), "--json"]
+    run = Path("runs/ring")
+
+    assert main(study) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert {row["relation"] for row in result["summary"]} == {"euclidean", "chord", "geodesic"}
+    table = (run / "table.parquet").read_bytes()
+
+    assert main(study) == 0, "the same command goes on, here with nothing left to do"
+    assert (run / "table.parquet").read_bytes() == table
+    assert main([*study, "--pairs", "5"]) == 2
+    assert "another configuration" in capsys.readouterr().err
+
+    assert main(["report", str(run), "--json"]) == 0
+    page = Path(json.loads(capsys.readouterr().out)["report"])
+    assert page.read_text().lower().startswith("<!doctype html>")
+
+    assert main(["verify", str(run), "--sample", "0"]) == 0
+    (run / "table.parquet").write_bytes(table[:-1] + b"x")
+    assert main(["verify", str(run), "--sample", "0"]) == 1
+    assert "table.parquet" in capsys.readouterr().out

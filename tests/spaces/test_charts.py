@@ -1,0 +1,108 @@
+"""Charts are isometries to Fisher-Rao: `phi'^2` is the Fisher information, value and derivative right at both ends."""
+
+from collections.abc import Callable
+
+import mpmath
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from egregium.errors import DecoderError, OptionError
+from egregium.spaces import Pullback
+from egregium.spaces.charts import Bernoulli, Chart, Gaussian
+
+
+def fisher(log_prob: Callable[[Tensor, Tensor], Tensor], outcomes: Tensor, eta: Tensor, weights: Tensor) -> Tensor:
+    """`E[(d log p(x | eta) / d eta)^2]`, with outcomes `(n,)` and their weights `(n, k)` at parameters eta `(k,)`."""
+    score = torch.stack([torch.func.grad(lambda e, x=x: log_prob(x, e).sum())(eta) for x in outcomes])
+    return (weights * score**2).sum(0)
+
+
+def slope(chart: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    leaf = x.clone().requires_grad_()
+    return torch.autograd.grad(chart(leaf).sum(), leaf)[0]
+
+
+OUTCOMES = torch.tensor([0.0, 1.0], dtype=torch.float64)
+
+
+def test_bernoulli_is_an_isometry_from_logits() -> None:
+    logit = torch.linspace(-12, 12, 25, dtype=torch.float64)
+    p = logit.sigmoid()
+    information = fisher(lambda x, e: -torch.nn.functional.softplus(e * (1 - 2 * x)), OUTCOMES, logit, torch.stack([1 - p, p]))
+    torch.testing.assert_close(slope(Bernoulli(logits=True), logit) ** 2, information, rtol=1e-9, atol=0)
+
+
+def test_bernoulli_is_an_isometry_from_probabilities() -> None:
+    p = torch.linspace(1e-4, 1 - 1e-4, 25, dtype=torch.float64)
+    information = fisher(lambda x, e: (x * e + (1 - x) * (1 - e)).log(), OUTCOMES, p, torch.stack([1 - p, p]))
+    torch.testing.assert_close(slope(Bernoulli(), p) ** 2, information, rtol=1e-9, atol=0)
+
+
+def test_gaussian_is_an_isometry() -> None:
+    nodes = torch.linspace(-12, 12, 4001, dtype=torch.float64)  # the trapezoidal rule is exact to rounding here
+    sigma, mean = 0.3, torch.tensor([0.7], dtype=torch.float64)
+    outcomes = mean + sigma * nodes
+    weights = (-0.5 * nodes**2).exp()[:, None] / (2 * torch.pi) ** 0.5 * (nodes[1] - nodes[0])
+    information = fisher(lambda x, e: -0.5 * ((x - e) / sigma) ** 2, outcomes, mean, weights)
+    torch.testing.assert_close(slope(Gaussian(sigma), mean) ** 2, information, rtol=1e-10, atol=0)
+
+
+def test_both_ways_to_bernoulli_agree() -> None:
+    logit = torch.linspace(-8, 8, 33, dtype=torch.float64)
+    torch.testing.assert_close(Bernoulli()(logit.sigmoid()), Bernoulli(logits=True)(logit), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("logit", [-1400.0, -100.0, -30.0, -1e-8, 0.0, 1e-8, 0.5, 30.0, 100.0, 1400.0])
+def test_logits_to_full_precision_at_every_size(logit: float) -> None:
+    with mpmath.workdps(60):
+        e = mpmath.exp(mpmath.mpf(logit) / 2)
+        value, derivative = float(2 * mpmath.atan(e)), float(e / (1 + e**2))
+    x = torch.tensor([logit], dtype=torch.float64)
+    assert Bernoulli(logits=True)(x).item() == pytest.approx(value, rel=4e-16, abs=1e-300)
+    assert slope(Bernoulli(logits=True), x).item() == pytest.approx(derivative, rel=4e-15, abs=1e-300)
+
+
+@given(st.floats(-1e4, 1e4), st.sampled_from([torch.float32, torch.float64]))
+def test_logits_are_finite_with_their_derivatives(logit: float, dtype: torch.dtype) -> None:
+    x = torch.tensor([logit, 0.0], dtype=dtype)
+    value, derivative = Bernoulli(logits=True)(x), slope(Bernoulli(logits=True), x)
+    assert torch.isfinite(value).all() and torch.isfinite(derivative).all()
+    assert ((value >= 0) & (value <= 3.1415928)).all() and (derivative >= 0).all()
+
+
+def test_probabilities_at_the_ends_have_no_infinite_derivative() -> None:
+    p = torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(Bernoulli()(p), torch.tensor([0.0, torch.pi / 2, torch.pi], dtype=torch.float64))
+    assert slope(Bernoulli(), p).tolist() == [0.0, 2.0, 0.0]
+
+
+def test_second_derivatives_are_finite() -> None:
+    logit = torch.tensor([-200.0, -1.0, 0.0, 1.0, 200.0], dtype=torch.float64, requires_grad=True)
+    (first,) = torch.autograd.grad(Bernoulli(logits=True)(logit).sum(), logit, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), logit)
+    assert torch.isfinite(second).all()
+    assert second[2].item() == pytest.approx(0.0, abs=1e-15)
+
+
+def test_refusals() -> None:
+    for sigma in (0.0, -1.0, float("nan")):
+        with pytest.raises(OptionError, match="positive"):
+            Gaussian(sigma)
+    with pytest.raises(DecoderError, match="logits=True"):
+        Bernoulli()(torch.tensor([[1.2]]))
+    space = Pullback(lambda z: z.repeat(1, 2), chart=Chart(lambda x: x @ torch.ones(9, 9)))
+    with pytest.raises(DecoderError, match="the chart failed"):
+        space.metric(torch.zeros(2))
+    with pytest.raises(DecoderError, match="the chart must map"):
+        Pullback(lambda z: z.repeat(1, 2), chart=Chart(lambda x: x.sum(-1))).metric(torch.zeros(2))
+
+
+def test_a_chart_of_ones_own_is_part_of_the_metric() -> None:
+    z = torch.tensor([[0.3, -0.2]], dtype=torch.float64)
+    plain = Pullback(lambda z: torch.stack([z[:, 0].exp(), z[:, 1].exp()], -1)).metric(z)
+    flat = Pullback(lambda z: z.exp(), chart=Chart(torch.log)).metric(z)
+    torch.testing.assert_close(flat[0], torch.eye(2, dtype=torch.float64))
+    torch.testing.assert_close(plain[0], torch.diag((2 * z[0]).exp()))
