@@ -17,9 +17,11 @@ if TYPE_CHECKING:  # what type checkers and editors read; _FACE is what runs, an
     from egregium import data, models, report
     from egregium.errors import EgregiumError, NotConvergedError
     from egregium.geodesics import Geodesic, SupportGraph, connect, solvers
+    from egregium.geodesics.projection import project
+    from egregium.identifiability.assumptions import check
     from egregium.identifiability.dispersion import summarize
-    from egregium.identifiability.indeterminacy import Indeterminacy, indeterminacy
-    from egregium.identifiability.scope import Scope, scope
+    from egregium.identifiability.indeterminacy import indeterminacy
+    from egregium.identifiability.scope import scope
     from egregium.identifiability.study import Study
     from egregium.models import LatentModel, fit
     from egregium.relations import angle, chord, distance, log, log_density, log_volume, neighbors, straight_length
@@ -27,16 +29,46 @@ if TYPE_CHECKING:  # what type checkers and editors read; _FACE is what runs, an
     from egregium.status import Status
 
 _FACE = {
-    "egregium": ("data", "models", "report"),
-    "egregium.errors": ("EgregiumError", "NotConvergedError"),
-    "egregium.geodesics": ("Geodesic", "SupportGraph", "connect", "solvers"),
+    "egregium": (
+        "data",
+        "models",
+        "report",
+    ),
+    "egregium.errors": (
+        "EgregiumError",
+        "NotConvergedError",
+    ),
+    "egregium.geodesics": (
+        "Geodesic",
+        "SupportGraph",
+        "connect",
+        "solvers",
+    ),
+    "egregium.geodesics.projection": ("project",),
+    "egregium.identifiability.assumptions": ("check",),
     "egregium.identifiability.dispersion": ("summarize",),
-    "egregium.identifiability.indeterminacy": ("Indeterminacy", "indeterminacy"),
-    "egregium.identifiability.scope": ("Scope", "scope"),
+    "egregium.identifiability.indeterminacy": ("indeterminacy",),
+    "egregium.identifiability.scope": ("scope",),
     "egregium.identifiability.study": ("Study",),
-    "egregium.models": ("LatentModel", "fit"),
-    "egregium.relations": ("angle", "chord", "distance", "log", "log_density", "log_volume", "neighbors", "straight_length"),
-    "egregium.spaces": ("Euclidean", "Pullback", "charts"),
+    "egregium.models": (
+        "LatentModel",
+        "fit",
+    ),
+    "egregium.relations": (
+        "angle",
+        "chord",
+        "distance",
+        "log",
+        "log_density",
+        "log_volume",
+        "neighbors",
+        "straight_length",
+    ),
+    "egregium.spaces": (
+        "Euclidean",
+        "Pullback",
+        "charts",
+    ),
     "egregium.status": ("Status",),
 }
 _SOURCE = {name: source for source, names in _FACE.items() for name in names}
@@ -45,16 +77,15 @@ __all__ = [
     "EgregiumError",
     "Euclidean",
     "Geodesic",
-    "Indeterminacy",
     "LatentModel",
     "NotConvergedError",
     "Pullback",
-    "Scope",
     "Status",
     "Study",
     "SupportGraph",
     "angle",
     "charts",
+    "check",
     "chord",
     "connect",
     "data",
@@ -66,6 +97,7 @@ __all__ = [
     "log_volume",
     "models",
     "neighbors",
+    "project",
     "report",
     "scope",
     "solvers",

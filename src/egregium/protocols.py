@@ -4,7 +4,8 @@ Shapes, here and everywhere: `d` numbers per latent point, `D` ambient numbers, 
 members, `P` pairs, `R` trainings, `N` points, `*batch` leading dimensions.
 """
 
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -59,9 +60,14 @@ class LatentDensity(Protocol):
 class Model(Protocol):
     """A trained model with a latent space: `encode` observations to latent points, `decoders` to map them back."""
 
-    name: str
-    decoders: tuple
-    prior: LatentDensity
+    @property
+    def name(self) -> str: ...
+    @property
+    def decoders(self) -> tuple[Callable[[Tensor], Tensor], ...]: ...
+    @property
+    def prior(self) -> LatentDensity: ...
+    @property
+    def chart(self) -> Callable[[Tensor], Tensor] | None: ...
 
     def encode(self, x: Tensor) -> Tensor: ...
 
@@ -79,19 +85,27 @@ class Measured(NamedTuple):
 class Relation(Protocol):
     """A number read off one, two or three points of a space, with its scale type and what leaves it unchanged."""
 
-    name: str
-    arity: int
-    scale: Scale
-    invariant_under: str
+    @property
+    def name(self) -> str: ...
+    @property
+    def arity(self) -> int: ...
+    @property
+    def scale(self) -> Scale: ...
+    @property
+    def invariant_under(self) -> str: ...
 
-    def __call__(self, space: Space, *points: Tensor) -> Measured: ...
+    def __call__(self, space: Any, *points: Tensor) -> Measured: ...
 
 
 @runtime_checkable
 class Support(Protocol):
     """A weighted graph over points of a space: where the data lies, and routes along it."""
 
-    points: Tensor
-    edges: Tensor
-    lengths: Tensor
-    radius: float | None
+    @property
+    def points(self) -> Tensor: ...
+    @property
+    def edges(self) -> Tensor: ...
+    @property
+    def lengths(self) -> Tensor: ...
+    @property
+    def radius(self) -> float | None: ...

@@ -1,5 +1,7 @@
 """The contract of the result object: shapes, ends, arc length, velocities, indexing, casting and reversal."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -85,7 +87,7 @@ def test_the_way_back(g: Geodesic) -> None:
 
 
 @pytest.mark.parametrize("index", [1, -1, (0, 2), (slice(None), 1), slice(1, 2), torch.tensor([[True, False, True]] * 2), ...])
-def test_indexing_takes_rows_of_everything(g: Geodesic, index: object) -> None:
+def test_indexing_takes_rows_of_everything(g: Geodesic, index: Any) -> None:
     part = g[index]
     for name in PER_ROW:
         assert torch.equal(getattr(part, name).nan_to_num(), getattr(g, name)[index].nan_to_num())

@@ -72,6 +72,6 @@ def test_failures() -> None:
         project(SPACE, SPACE.ambient(Z), Z[:3])
     with pytest.raises(ShapeError, match="12 ambient coordinates"):
         project(SPACE, torch.zeros(8, 5).double(), Z)
-    for options in ({"rtol": 0.0}, {"rtol": 2.0}, {"max_steps": 0}):
+    for rtol, max_steps in ((0.0, 9), (2.0, 9), (1e-4, 0)):
         with pytest.raises(OptionError, match="project needs"):
-            project(SPACE, SPACE.ambient(Z), Z, **options)
+            project(SPACE, SPACE.ambient(Z), Z, rtol=rtol, max_steps=max_steps)

@@ -46,15 +46,17 @@ def ways_to_pass(model: Noisy) -> dict[str, Callable[[Tensor], Tensor]]:
 @pytest.mark.parametrize("way", ways_to_pass(Noisy()))
 def test_evaluation_mode_inside_and_the_old_modes_after(way: str) -> None:
     model = Noisy().train()
+    norm = model.rest[0]
+    assert isinstance(norm, nn.BatchNorm1d) and norm.running_mean is not None
     model.rest[1].eval()  # a part that the user froze stays frozen
     before = {name: part.training for name, part in model.named_modules()}
-    running = model.rest[0].running_mean.clone()
+    running = norm.running_mean.clone()
     space = Pullback(ways_to_pass(model)[way], dim=2)
     for result in (space.metric(Z), space.decode(Z), space.norm(Z, Z), space.frame(Z)):
         assert torch.isfinite(result).all()
     assert not any(model.modes)
     assert {name: part.training for name, part in model.named_modules()} == before
-    assert torch.equal(model.rest[0].running_mean, running)
+    assert torch.equal(norm.running_mean, running)
 
 
 def test_modes_come_back_after_an_error() -> None:

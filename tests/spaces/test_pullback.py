@@ -121,10 +121,10 @@ def test_dimension() -> None:
     ("build", "error", "words"),
     [
         (lambda: Pullback([]), DecoderError, "at least one"),
-        (lambda: Pullback("decoder"), DecoderError, "callable"),
+        (lambda: Pullback(3), DecoderError, "callable"),  # type: ignore[arg-type]
         (lambda: Pullback(MEMBERS[0], dim=0), OptionError, "at least 1"),
         (lambda: Pullback(MEMBERS[0], dim=3, base=Euclidean(2)), OptionError, "contradicts"),
-        (lambda: Pullback(MEMBERS[0], base="plane"), OptionError, "Euclidean space so far"),
+        (lambda: Pullback(MEMBERS[0], base="plane"), OptionError, "Euclidean space so far"),  # type: ignore[arg-type]
         (lambda: Pullback(MEMBERS[0], uncertainty=1.0), OptionError, "for a list of decoders"),
         (lambda: Pullback(MEMBERS, uncertainty=-0.1), OptionError, ">= 0"),
         (lambda: Pullback([MEMBERS[0], random_decoder(2, 9, 0)], dim=2), ShapeError, r"\[6, 9\]"),

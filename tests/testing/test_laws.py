@@ -146,7 +146,9 @@ BROKEN_RELATIONS = {
     "lower <= value": Norm(lambda found: found._replace(lower=found.value + 1e-12)),
     "value <= upper": Norm(lambda found: found._replace(upper=found.value - 1e-12)),
     "ratio scales are not negative": Norm(lambda found: Measured(-found.value, -found.value, -found.value, found.status)),
-    "a row does not depend on its batch": Norm(lambda found: Measured(*(part + len(part) for part in found[:3]), found.status)),
+    "a row does not depend on its batch": Norm(
+        lambda found: Measured(*(part + len(part) for part in found[:3]), status=found.status)
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""What makes a critical curve trustworthy, whichever solver found it: its second variation and the rank of the decoder on it."""
+"""What makes a critical curve trustworthy, whichever solver found it: second variation and rank of the decoder."""
 
 import torch
 from torch import Tensor

@@ -1,7 +1,9 @@
 """Joining two points by a geodesic: starts, solver, refinement and certificate put together."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -53,8 +55,8 @@ class _Options:
         return FINEST if self.rtol < 1e-4 else FINEST_COARSE
 
     def termination(self, coarse: bool) -> Termination:
-        """Lengths err by the square of the step, so that coarse curves, which only feed lengths, may stop at its root."""
-        return Termination(0.1 * self.rtol**0.5 if coarse else self.rtol, self.max_steps)
+        """Lengths err by the square of the metric step, directions by the step itself, magnified at the ends."""
+        return Termination(0.01 * self.rtol**0.5 if coarse else 0.03 * self.rtol, self.max_steps)
 
 
 def connect(
@@ -121,6 +123,10 @@ def connect(
 def _options(
     solver: Solver | None, rtol: float, support: SupportGraph | None, max_steps: int | None, dtype: torch.dtype
 ) -> _Options:
+    if not isinstance(rtol, (int, float)):
+        raise OptionError(f"rtol must be a number such as 1e-3; got {rtol!r}.")
+    if solver is not None and not hasattr(solver, "minimise"):
+        raise OptionError(f"solver must be an object of eg.solvers, such as eg.solvers.GaussNewton(); got {solver!r}.")
     smallest = 50 * torch.finfo(dtype).eps
     if not smallest <= rtol < 1:
         raise ToleranceError(
@@ -132,14 +138,12 @@ def _options(
         raise OptionError(f"support must be a SupportGraph (see eg.neighbors); got {type(support).__name__}.")
     solver = GaussNewton() if solver is None else solver
     segments = solver.segments
-    if segments and (segments[0] < 2 or any(b != 2 * a for a, b in zip(segments, segments[1:], strict=False))):
+    if segments and (segments[0] < 2 or any(b != 2 * a for a, b in pairwise(segments))):
         raise OptionError(f"a solver's segments must start at 2 or more, each twice the one before; got {segments}.")
     return _Options(solver, rtol, support, max_steps or solver.max_steps)
 
 
-def _connected(
-    space: ImmersedSpace, start: Tensor, end: Tensor, options: _Options, starts: Starts, progress: bool
-) -> Geodesic:
+def _connected(space: ImmersedSpace, start: Tensor, end: Tensor, options: _Options, starts: Starts, progress: bool) -> Geodesic:
     batch, z0, z1, decode = start.shape[:-1], flat(start), flat(end), space.decode
     space = space.economical()
     swap = _lexicographically_greater(z0, z1)
@@ -151,7 +155,7 @@ def _connected(
         problem = Problem.between(space, first[rows], last[rows])
         results.append(_persistent(space, problem, options, [curve[rows] for curve in curves]))
         if progress:
-            print(f"connect: {rows.stop} of {len(z0)} pairs", flush=True)
+            print(f"connect: {rows.stop} of {len(z0)} pairs", file=sys.stderr, flush=True)
     return _assembled(decode, results, swap, batch)
 
 
@@ -167,12 +171,16 @@ def _as_curves(starts: Starts) -> list[Tensor]:
         return []
     if isinstance(starts, Geodesic):
         return [starts.nodes]
-    return [starts] if isinstance(starts, Tensor) else list(starts)
+    curves = [starts] if isinstance(starts, Tensor) else list(starts)
+    if not all(isinstance(curve, Tensor) for curve in curves):
+        raise OptionError(f"starts must be a Geodesic, a tensor of latent nodes or a sequence of such; got {starts!r}.")
+    return curves
 
 
 def _oriented(curve: Tensor, swap: Tensor, batch: torch.Size, d: int) -> Tensor:
     if curve.ndim < 2 or curve.shape[:-2] != batch or curve.shape[-1] != d or curve.shape[-2] < 2:
-        raise ShapeError(f"a start must have shape {(*batch, 'n', d)} with n >= 2 nodes; got {tuple(curve.shape)}.")
+        expected = ", ".join(str(size) for size in (*batch, "n", d))
+        raise ShapeError(f"a start must have shape ({expected}) with n >= 2 nodes; got {tuple(curve.shape)}.")
     curve = curve.detach().reshape(-1, *curve.shape[-2:])
     return torch.where(swap[:, None, None], curve.flip(1), curve)
 
@@ -238,8 +246,13 @@ def _judged(
     mark(~torch.isfinite(certified.length), Status.NONFINITE)
     equal = (problem.z0 == problem.z1).all(-1)
     status[equal & torch.isfinite(problem.x0).all(-1)] = Status.CONVERGED
-    zero = {name: torch.where(equal, 0.0, getattr(certified, name)) for name in ("length", "energy", "upper")}
-    still = torch.where(equal[:, None], 0.0, certified.initial_velocity), torch.where(equal[:, None], 0.0, certified.final_velocity)
+    zero = {
+        name: torch.where(equal, 0.0, getattr(certified, name)) for name in ("length", "energy", "upper", "direction_error")
+    }
+    still = (
+        torch.where(equal[:, None], 0.0, certified.initial_velocity),
+        torch.where(equal[:, None], 0.0, certified.final_velocity),
+    )
     lower = torch.minimum(problem.chord * (1 - 8 * torch.finfo(problem.z0.dtype).eps), zero["length"])
     certified = replace(certified, **zero, status=status, initial_velocity=still[0], final_velocity=still[1])
     return _Solved(torch.where(equal, 0.0, lower), found.second_best, certified)
@@ -260,6 +273,6 @@ def _assembled(decode: Callable[[Tensor], Tensor], results: list[_Solved], swap:
         lower=shaped(torch.cat([one.lower for one in results])),
         second_best=shaped(torch.cat([one.second_best for one in results])),
         status=shaped(whole.status), segments=shaped(whole.segments), steps=shaped(whole.steps),
-        initial_velocity=shaped(start), final_velocity=shaped(end),
+        initial_velocity=shaped(start), final_velocity=shaped(end), direction_error=shaped(whole.direction_error),
         curve=whole.curve.where(~swap, whole.curve.reversed()), decoder=decode,
     )  # fmt: skip

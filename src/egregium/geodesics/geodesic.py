@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +25,8 @@ class Geodesic:
         status: `(*batch)` int8, see `eg.Status`; `ok` where CONVERGED.
         segments, steps: `(*batch)`, segments of the last discretisation, and solver steps over all of them.
         initial_velocity, final_velocity: `(*batch, d)`, tangent vectors whose metric norm is `length`.
+        direction_error: `(*batch)`, radians by which these still moved in the last refinement: CONVERGED is about length, so
+            directions at a loose `rtol` may be less certain than it.
     """
 
     length: Tensor
@@ -36,6 +39,7 @@ class Geodesic:
     steps: Tensor
     initial_velocity: Tensor
     final_velocity: Tensor
+    direction_error: Tensor
     curve: Curve
     decoder: Callable[[Tensor], Tensor]
 
@@ -61,7 +65,7 @@ class Geodesic:
         """Decoded observations at t, `(*batch, *out)` or `(*batch, K, *out)`."""
         return self.decoder(self(t))
 
-    def __getitem__(self, index: object) -> "Geodesic":
+    def __getitem__(self, index: Any) -> "Geodesic":
         """The geodesics at an index of the batch."""
         places = torch.arange(self.length.numel(), device=self.length.device).reshape(self.length.shape)[index]
         fields = {name: getattr(self, name)[index] for name in _PER_ROW}
@@ -85,4 +89,5 @@ class Geodesic:
 
 _PER_ROW = (
     "length", "energy", "lower", "upper", "second_best", "status", "segments", "steps", "initial_velocity", "final_velocity",
+    "direction_error",
 )  # fmt: skip

@@ -111,9 +111,7 @@ class Problem:
         bend = 2 * (n + 1) * (2 * x[:, 1:-1] - x[:, :-2] - x[:, 2:])
         parts, exact = [], []
         for rows in row_chunks(p, n * d * self.x0.shape[-1]):
-            block, hessian = jacobian_and_hessian(
-                self.immerse, vertices[rows].reshape(-1, d), bend[rows].flatten(0, 1)
-            )
+            block, hessian = jacobian_and_hessian(self.immerse, vertices[rows].reshape(-1, d), bend[rows].flatten(0, 1))
             parts.append(_normal_blocks(block.unflatten(0, (-1, n))))
             exact.append(BlockTridiagonal(parts[-1].diagonal + hessian.unflatten(0, (-1, n)), parts[-1].upper))
         return BlockTridiagonal.stack(parts), BlockTridiagonal.stack(exact)

@@ -27,6 +27,7 @@ class Certified:
     steps: Tensor
     initial_velocity: Tensor
     final_velocity: Tensor
+    direction_error: Tensor
     curve: Curve
 
     def updated(self, rows: Tensor, other: "Certified") -> "Certified":
@@ -85,7 +86,9 @@ class _Series:
         return extrapolate([level[name][rows] for level in self.levels])
 
 
-def refine(problem: Problem, coarse: Solution, solver: Solver, plan: list[int], termination: Termination, rtol: float) -> Certified:
+def refine(
+    problem: Problem, coarse: Solution, solver: Solver, plan: list[int], termination: Termination, rtol: float
+) -> Certified:
     """Double the segments of the curves `coarse` through `plan` until each length is known to `rtol`.
 
     A row is CONVERGED when the solver met its first-order tolerance, Richardson's limit is settled to `rtol`, and the
@@ -117,7 +120,13 @@ def refine(problem: Problem, coarse: Solution, solver: Solver, plan: list[int], 
 
 
 def _certify(
-    problem: Problem, rows: Tensor, solution: Solution, series: _Series, frames: tuple[_Frames, _Frames], rtol: float, last: bool
+    problem: Problem,
+    rows: Tensor,
+    solution: Solution,
+    series: _Series,
+    frames: tuple[_Frames, _Frames],
+    rtol: float,
+    last: bool,
 ) -> tuple[Certified | None, Tensor]:
     """Measure the curves that need no further level, and say which they are."""
     length, error = series.limit("length", rows)
@@ -143,12 +152,16 @@ def _certify(
     length = length[leaves]
     upper = torch.fmax(curve.length[inner] + curve.error[inner], length) * (1 + noise[leaves])
     energy = torch.maximum(series.limit("energy", rows[leaves])[0], length**2)
-    velocities = [
-        frame.latent(chosen, series.limit(name, chosen)[0], length) for frame, name in zip(frames, ("start", "end"), strict=True)
-    ]
+    velocities, wrong = [], torch.zeros_like(length)
+    for frame, name in zip(frames, ("start", "end"), strict=True):
+        coefficients, moved = series.limit(name, chosen)
+        velocities.append(frame.latent(chosen, coefficients, length))
+        wrong = torch.maximum(wrong, moved / length)
     segments = torch.full_like(solution.steps[leaves], solution.x.shape[1] - 1)
-    curves = Curve(*(value[inner] for value in vars(curve.curve).values()))
-    return Certified(length, energy, upper, status, segments, solution.steps[leaves], *velocities, curves), leaves
+    found = Certified(
+        length, energy, upper, status, segments, solution.steps[leaves], velocities[0], velocities[1], wrong, curve.curve[inner]
+    )
+    return found, leaves
 
 
 def _noise(solution: Solution) -> Tensor:

@@ -20,33 +20,48 @@ TUNNELLED = 0.2
 
 
 @dataclass(frozen=True)
+class Minima:
+    """Coarse curves of P pairs, whether each is a saddle, and its `length` `(P,)` along the spline through its vertices."""
+
+    solution: Solution
+    saddle: Tensor
+    length: Tensor
+
+
+@dataclass(frozen=True)
 class Found:
-    """The best coarse curve of each pair, whether it is a saddle, and the length of the next distinct one (NaN if none)."""
+    """The best coarse curve of each pair, whether it is a saddle, its length, and that of the next distinct one or NaN."""
 
     best: Solution
     saddle: Tensor
+    length: Tensor
     second_best: Tensor
 
-    def improved(self, rows: Tensor, candidates: Solution, saddle: Tensor) -> "Found":
+    def improved(self, rows: Tensor, candidates: Minima) -> "Found":
         """With `candidates` for the pairs `rows` taken where shorter, the loser kept as second best where it is distinct."""
-        mine, theirs = polygon(self.best.x[rows]), polygon(candidates.x)
-        usable = (candidates.status == Status.CONVERGED) & torch.isfinite(theirs)
-        worse_now = self.best.status[rows] != Status.CONVERGED
-        wins = usable & (worse_now | (theirs < mine))
-        gap = torch.linalg.vector_norm(candidates.x - self.best.x[rows], dim=-1).amax(-1)
-        distinct = usable & ~worse_now & (gap > DISTINCT * torch.minimum(mine, theirs))
-        loser_is_minimum = torch.where(wins, ~self.saddle[rows], ~saddle)
+        mine, theirs, other = self.length[rows], candidates.length, candidates.solution
+        usable = (other.status == Status.CONVERGED) & torch.isfinite(theirs)
+        failed = self.best.status[rows] != Status.CONVERGED
+        wins = usable & (failed | (theirs < mine))
+        gap = torch.linalg.vector_norm(other.x - self.best.x[rows], dim=-1).amax(-1)
+        distinct = usable & ~failed & (gap > DISTINCT * torch.minimum(mine, theirs))
+        loser_is_minimum = torch.where(wins, ~self.saddle[rows], ~candidates.saddle)
         loser = torch.where(distinct & loser_is_minimum, torch.maximum(mine, theirs), torch.nan)
-        second = torch.fmin(self.second_best[rows], loser)
-        steps = self.best.steps.index_add(0, rows, candidates.steps)
-        best = self.best.updated(rows[wins], candidates[wins])
-        best = Solution(best.vertices, best.x, best.energy, steps, best.status)
-        saddles = self.saddle.index_copy(0, rows[wins], saddle[wins])
-        return Found(best, saddles, self.second_best.index_copy(0, rows, second))
+        taken = rows[wins]
+        steps = self.best.steps.index_add(0, rows, other.steps)
+        return Found(
+            replace(self.best.updated(taken, other[wins]), steps=steps),
+            self.saddle.index_copy(0, taken, candidates.saddle[wins]),
+            self.length.index_copy(0, taken, theirs[wins]),
+            self.second_best.index_copy(0, rows, torch.fmin(self.second_best[rows], loser)),
+        )
 
 
-def minima(problem: Problem, start: Tensor, solver: Solver, termination: Termination) -> tuple[Solution, Tensor]:
-    """Solve from `start` `(P, T - 1, d)`, leave saddles along their steepest descent, both ways; returns what is still one."""
+def minima(problem: Problem, start: Tensor, solver: Solver, termination: Termination) -> Minima:
+    """Solve from `start` `(P, T - 1, d)`, leave saddles along their steepest descent, both ways.
+
+    Curves that are far longer than their polygon, which then tunnels through a fold, are STALLED.
+    """
     solution = solver.minimise(problem, start, termination)
     saddle = torch.zeros(len(problem), dtype=torch.bool, device=start.device)
     rows = (solution.status == Status.CONVERGED).nonzero().flatten()
@@ -58,14 +73,10 @@ def minima(problem: Problem, start: Tensor, solver: Solver, termination: Termina
         rows, descent = rows[~minimum], descent[~minimum]
         if len(rows):
             solution = _escape(problem, solution, rows, descent, solver, termination)
-    return _untunnelled(problem, solution), saddle
-
-
-def _untunnelled(problem: Problem, solution: Solution) -> Solution:
-    """The solution with curves STALLED that are far longer than their polygon, which tunnels through a fold."""
-    along = quadrature(problem, solution.vertices).length
-    tunnelled = (along > (1 + TUNNELLED) * polygon(solution.x)) & (solution.status == Status.CONVERGED)
-    return replace(solution, status=torch.where(tunnelled, int(Status.STALLED), solution.status).to(torch.int8))
+    length = quadrature(problem, solution.vertices).length
+    tunnelled = (length > (1 + TUNNELLED) * polygon(solution.x)) & (solution.status == Status.CONVERGED)
+    status = torch.where(tunnelled, int(Status.STALLED), solution.status).to(torch.int8)
+    return Minima(replace(solution, status=status), saddle, length)
 
 
 def _escape(
@@ -79,8 +90,7 @@ def _escape(
     best = first.updated(better, second[better])
     lower = (best.status == Status.CONVERGED) & (best.energy < solution.energy[rows])
     total = solution.steps.index_add(0, rows, first.steps + second.steps)
-    solution = solution.updated(rows[lower], best[lower])
-    return Solution(solution.vertices, solution.x, solution.energy, total, solution.status)
+    return replace(solution.updated(rows[lower], best[lower]), steps=total)
 
 
 def search(problem: Problem, starts: Sequence[Tensor], solver: Solver, termination: Termination) -> Found:
@@ -89,11 +99,10 @@ def search(problem: Problem, starts: Sequence[Tensor], solver: Solver, terminati
     The first start is solved for every pair. The others are insurance against a better route elsewhere, paid only where
     the certificate is open: where the curve found is far longer than the decoded chord, its lower bound.
     """
-    solution, saddle = minima(problem, starts[0], solver, termination)
-    nothing = torch.full((len(problem),), torch.nan, dtype=torch.float64, device=saddle.device)
-    found = Found(solution, saddle, nothing)
-    solved = (solution.status == Status.CONVERGED) & (polygon(solution.x) <= OPEN * problem.chord)
-    rows = (~solved).nonzero().flatten()
+    first = minima(problem, starts[0], solver, termination)
+    found = Found(first.solution, first.saddle, first.length, torch.full_like(first.length, torch.nan))
+    closed = (first.solution.status == Status.CONVERGED) & (first.length <= OPEN * problem.chord)
+    rows = (~closed).nonzero().flatten()
     for start in starts[1:] if len(rows) else ():
-        found = found.improved(rows, *minima(problem[rows], start[rows], solver, termination))
+        found = found.improved(rows, minima(problem[rows], start[rows], solver, termination))
     return found

@@ -70,7 +70,8 @@ class Scene:
         other = connect(self.expected, self.first, self.third, rtol=RTOL, on_fail="mark")
         with torch.no_grad():
             value = between(self.expected, self.first, self.geodesic, other)
-        return Measured(value, (value - 2 * RTOL).clamp_min(0), value + 2 * RTOL, worst(self.geodesic.status, other.status))
+        margin = self.geodesic.direction_error + other.direction_error
+        return Measured(value, (value - margin).clamp_min(0), value + margin, worst(self.geodesic.status, other.status))
 
     def independent_draw(self, n_points: int) -> Measured:
         """The published independent-draw length along the geodesics of the expected metric."""

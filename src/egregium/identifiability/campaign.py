@@ -91,6 +91,7 @@ def _finish(folder: RunFolder, measured: list[Task], ring: list[Task], drawn: Ta
     write_results(folder.root, table, diagnose(table, [one.extras for one in measurements], edges))
     arrays, _ = read_tensors(folder.path(drawn) / "figures.safetensors")
     write_tensors(folder.root / "figures.safetensors", arrays)
+    folder.record_results()
 
 
 @lru_cache(maxsize=2)

@@ -70,18 +70,18 @@ def diagnose(table: pd.DataFrame, extras: Sequence[Mapping[str, Tensor]], ring: 
 
 
 def _statuses(table: pd.DataFrame) -> list[dict[str, Any]]:
-    groups = table.groupby(["relation", "endpoint"], sort=True)["status"].value_counts(normalize=True)
-    return [
-        {"relation": relation, "endpoint": endpoint, "status": status, "share": float(share)}
-        for (relation, endpoint, status), share in groups.items()
-    ]
+    found = []
+    for (relation, endpoint), rows in table.groupby(["relation", "endpoint"], sort=True):  # type: ignore[misc]
+        for status, share in rows["status"].value_counts(normalize=True).sort_index().items():
+            found.append({"relation": relation, "endpoint": endpoint, "status": status, "share": float(share)})
+    return found
 
 
 def _ratios(table: pd.DataFrame, extras: Sequence[Mapping[str, Tensor]]) -> list[dict[str, Any]]:
     found = []
-    ok = table[table.status == "CONVERGED"]
+    ok = table.loc[table.status == "CONVERGED"]
     for endpoint in sorted(ok.endpoint.unique()):
-        wide = ok[ok.endpoint == endpoint].pivot_table(index=["model", "pair"], columns="relation", values="value")
+        wide = _wide(ok.loc[ok.endpoint == endpoint], "relation")
         for name, above, below in RATIOS:
             if above in wide and below in wide:
                 found.append({"name": name, "endpoint": endpoint, **_quantiles((wide[above] / wide[below]).to_numpy())})
@@ -89,6 +89,11 @@ def _ratios(table: pd.DataFrame, extras: Sequence[Mapping[str, Tensor]]) -> list
     if second:
         found.append({"name": "second_best/length", "endpoint": "encoder", **_quantiles(torch.cat(second).numpy())})
     return found
+
+
+def _wide(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Values by (model, pair), a column for each value of `column`."""
+    return rows.pivot_table(index=["model", "pair"], columns=column, values="value")
 
 
 def _quantiles(values: np.ndarray) -> dict[str, float | int | None]:
@@ -104,8 +109,8 @@ def _sources(
 ) -> list[dict[str, Any]]:
     """Each source alone, as the coefficient of variation that it would give to a distance (medians)."""
     sources = []
-    ok = table[(table.status == "CONVERGED") & (table.relation == "geodesic")]
-    wide = ok.pivot_table(index=["model", "pair"], columns="endpoint", values="value")
+    ok = table.loc[(table.status == "CONVERGED") & (table.relation == "geodesic")]
+    wide = _wide(ok, "endpoint")
     if {"encoder", "projection"} <= set(wide.columns):
         ratio = (wide["projection"] / wide["encoder"]).dropna().to_numpy()
         sources.append(_source(

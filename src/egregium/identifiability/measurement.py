@@ -40,7 +40,7 @@ def measure(
     reference: Tensor | None = None,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> Measurement:
-    """Measure all `entries` on `model` at test points `x` `(N, *shape)`; `reference` `(N, k)`: latents of the first training."""
+    """Measure all `entries` on `model` at test points `x` `(N, *shape)`; `reference` `(N, k)`: the first's latents."""
     latent = model.encode(x)
     reference = latent if reference is None else reference
     used = triples.used
@@ -80,9 +80,7 @@ def _extras(scene: Scene, entries: Mapping[str, Entry]) -> dict[str, Tensor]:
         return extras | {"member_chords": (ends[1] - ends[0]).norm(dim=-1)}
 
 
-def _rows(
-    model: str, relation: str, endpoint: str, triples: Triples, entry: Entry, measured: Measured
-) -> pd.DataFrame:
+def _rows(model: str, relation: str, endpoint: str, triples: Triples, entry: Entry, measured: Measured) -> pd.DataFrame:
     index = triples.index
     draws = relation.rpartition("_")[2]
     return pd.DataFrame({

@@ -1,21 +1,21 @@
 """Studies: the same pairs of test points, measured in many trainings of one model, and what became of them."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-import torch
 from torch import Tensor
 
 from egregium.errors import ModelError, OptionError, ShapeError
-from egregium.identifiability.battery import chosen
+from egregium.identifiability.battery import Entry, chosen
 from egregium.identifiability.diagnostics import compare, diagnose
 from egregium.identifiability.dispersion import summarize
 from egregium.identifiability.measurement import Measurement, measure
 from egregium.identifiability.plan import Triples
 from egregium.protocols import Model, Relation
-from egregium.runs.files import checksum, digest, make_folder, read_table, read_tensors, write_json, write_table, write_tensors
+from egregium.runs.files import digest, make_folder, read_table, read_tensors, write_json, write_table, write_tensors
 from egregium.runs.provenance import provenance
 
 COLUMNS = ["model", "pair", "i", "j", "k", "relation", "endpoint", "n_points", "value", "lower", "upper", "status"]
@@ -80,7 +80,7 @@ class Study:
         """Scale type of every relation."""
         return {name: entry.scale for name, entry in self._entries().items()}
 
-    def _entries(self):  # noqa: ANN202
+    def _entries(self) -> dict[str, Entry]:
         return chosen(None if self.relations is None else list(self.relations))
 
     def _measured(self, model: Model, place: int, out: Path | None) -> Measurement:
@@ -90,7 +90,10 @@ class Study:
             return measure(model, name, self.points, self.triples, self._entries(), reference)
         identity = getattr(model, "identity", None)
         if identity is None:
-            raise ModelError(f"{type(model).__name__} has no identity(), so that its results cannot be kept: use eg.LatentModel.")
+            raise ModelError(
+                f"{type(model).__name__} has no identity(), so that its results cannot be kept: use eg.LatentModel."
+            )
+        model.encode(self.points[:1])  # settles the dimension that identity() decodes probes in
         key = digest([name, identity(), list(self._entries()), self.triples.index.tolist(), tensor_digest(self.points)])[:32]
         place_of = out / "parts" / key
         if not (place_of / "extras.safetensors").exists():
@@ -111,8 +114,8 @@ class Study:
 
 def gathered(parts: Sequence[pd.DataFrame], scales: dict[str, str]) -> pd.DataFrame:
     """The study's table from the rows of its models: sorted, with scale types in `attrs`."""
-    table = pd.concat(parts, ignore_index=True)[COLUMNS]
-    table = table.sort_values(["model", "relation", "endpoint", "pair"], ignore_index=True)
+    table = pd.concat(parts, ignore_index=True).loc[:, COLUMNS]
+    table = table.sort_values(by=["model", "relation", "endpoint", "pair"], ignore_index=True)
     table.attrs["scales"] = dict(scales)
     return table
 
@@ -136,7 +139,5 @@ def kept(folder: Path) -> Measurement:
 
 
 def tensor_digest(x: Tensor) -> str:
-    """A short content hash of a tensor."""
-    import hashlib
-
+    """A content hash of a tensor."""
     return hashlib.sha256(x.detach().cpu().contiguous().numpy().tobytes()).hexdigest()

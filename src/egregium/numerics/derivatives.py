@@ -40,7 +40,7 @@ def jvp(f: Map, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
 
 def jacobian(f: Map, z: Tensor) -> Tensor:
     """Jacobians `(N, D, d)`. Cost: 3 + 2 d calls."""
-    leaf, _, u, pulled = _linearised(f, z)
+    _, _, u, pulled = _linearised(f, z)
     columns = [torch.autograd.grad(pulled, u, axis.expand_as(z), retain_graph=True)[0] for axis in _axes(z)]
     return torch.stack(columns, -1)
 

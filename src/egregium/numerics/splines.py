@@ -62,7 +62,7 @@ def doubled(values: Tensor) -> Tensor:
 
 
 def resampled(values: Tensor, parameters: Tensor, segments: int) -> Tensor:
-    """Piecewise linear resampling to `segments` uniform pieces of curves given at increasing `parameters` `(P, n)` in [0, 1]."""
+    """Piecewise linear resampling to `segments` uniform pieces of curves at increasing `parameters` `(P, n)` in [0, 1]."""
     t = torch.linspace(0, 1, segments + 1, dtype=values.dtype, device=values.device).expand(len(values), -1).contiguous()
     right = torch.searchsorted(parameters.contiguous(), t).clamp(1, values.shape[1] - 1)
     t0, t1 = parameters.gather(1, right - 1), parameters.gather(1, right)

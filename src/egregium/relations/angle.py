@@ -41,7 +41,7 @@ def between(space: ImmersedSpace, z: Tensor, first: Geodesic, second: Geodesic) 
 
 @dataclass(frozen=True)
 class Angle:
-    """`angle` as a relation; its bounds allow each direction an error of `rtol`."""
+    """`angle` as a relation; its bounds allow each direction its `direction_error`."""
 
     name: str = "angle"
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -55,5 +55,5 @@ class Angle:
         first, second = joined(space, z, z1, options), joined(space, z, z2, options)
         with torch.no_grad():
             value = between(space, z, first, second)
-        margin = 2 * float(self.options.get("rtol", 1e-3))
+        margin = first.direction_error + second.direction_error + 8 * torch.finfo(value.dtype).eps
         return Measured(value, (value - margin).clamp_min(0), value + margin, worst(first.status, second.status))

@@ -12,6 +12,24 @@ from egregium.spaces.points import flat
 class Immersed(ABC):
     """A space whose metric is `G = J^T J`, `J` the Jacobian of `immerse: (N, d) -> (N, A)`."""
 
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Dimension d."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Numbers per point."""
+
+    @abstractmethod
+    def embed(self, z: Tensor) -> Tensor:
+        """Coordinates that a decoder on this space receives."""
+
+    @abstractmethod
+    def decode(self, z: Tensor) -> Tensor:
+        """What is observed at points `(*batch, d)`, `(*batch, *out)`."""
+
     @abstractmethod
     def prepare(self, *points: Tensor) -> tuple[Tensor, ...]:
         """`points` checked, all of one shape `(*batch, d)`, in the dtype and on the device that the space works in."""

@@ -43,7 +43,7 @@ class Pullback(Immersed):
 
     decoder: Decode | Sequence[Decode]
     _: KW_ONLY
-    dim: int | None = None  # type: ignore[assignment]
+    dim: int = None  # type: ignore[assignment]
     base: Euclidean | None = None
     chart: Decode | None = None
     uncertainty: float | None = None
@@ -51,7 +51,7 @@ class Pullback(Immersed):
     _met: bool = field(init=False, repr=False, default=False)
 
     def __post_init__(self) -> None:
-        decoders = tuple(self.decoder) if isinstance(self.decoder, (list, tuple)) else (self.decoder,)
+        decoders = tuple(self.decoder) if isinstance(self.decoder, Sequence) else (self.decoder,)
         if not decoders:
             raise DecoderError("Pullback needs at least one decoder; got an empty list.")
         if self.base is not None and not isinstance(self.base, Euclidean):

@@ -18,11 +18,11 @@ def reduced(decoder: object) -> nn.Module | None:
         layers.pop()
     if not layers or type(layers[-1]) is not nn.Linear or _hooked(layers[-1]):
         return None
-    last = layers.pop()
-    if last.out_features <= last.in_features:
+    weight: Tensor = layers.pop().weight  # type: ignore[assignment]
+    if weight.shape[0] <= weight.shape[1]:
         return None
     with torch.no_grad():
-        factor = torch.linalg.qr(last.weight.double(), mode="r").R.to(last.weight)
+        factor = torch.linalg.qr(weight.double(), mode="r").R.to(weight)
     return nn.Sequential(*layers, _Factor(factor))
 
 

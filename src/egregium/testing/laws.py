@@ -160,7 +160,7 @@ def distance_breaches(
     judge.law("distance is symmetric", _relative(distance(b, a), ab, ab))
     judge.law("the triangle inequality holds", ((distance(a, c) - ab - distance(b, c)) / ab).clamp_min(0))
     (u,) = _vectors(space, z, 1, seed)
-    small = 1e-3 * ab / space.norm(z, u)
+    small = 1e-4 * ab / space.norm(z, u)
     near = distance(z, z + small[:, None] * u) if space.width == space.dim else small * space.norm(z, u)
     judge.law("distance grows at the rate of the metric", near / (small * space.norm(z, u)) - 1, 1e-3)
     return judge.breaches

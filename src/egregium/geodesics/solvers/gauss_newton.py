@@ -10,6 +10,8 @@ from egregium.geodesics.solvers.base import Solution, Termination
 from egregium.numerics.tridiagonal import BlockTridiagonal
 from egregium.status import Status
 
+ROUNDING = 30  # steps this near the noise floor that no longer shrink are rounding
+
 
 @dataclass(frozen=True)
 class GaussNewton:
@@ -65,7 +67,8 @@ class GaussNewton:
         steps = state.steps + 1
 
         left = size * _remaining(size / state.size)
-        done = accept & (left <= torch.maximum(noise, torch.full_like(noise, termination.tolerance)))
+        exhausted = fresh & (state.damping == 0) & (size <= ROUNDING * noise) & ~(size <= 0.5 * state.size)
+        done = exhausted | (accept & (left <= torch.maximum(noise, torch.full_like(noise, termination.tolerance))))
         stuck = (damping > 1e10) | (~accept & ~torch.isfinite(size) & fresh & (damping > 1e4))
         spent = steps >= termination.max_steps
         status = torch.full_like(steps, Status.CONVERGED, dtype=torch.int8)

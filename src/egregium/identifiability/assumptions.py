@@ -1,0 +1,113 @@
+"""What can be checked of the assumptions of the theorem on one trained model, with the numbers they rest on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from egregium.identifiability.indeterminacy import mean_space
+from egregium.identifiability.scope import scope
+from egregium.numerics.derivatives import jvp
+from egregium.protocols import Model
+from egregium.spaces.pullback import Pullback
+
+PROBES = 200
+LINE = 200
+BADLY_CONDITIONED = 1e4
+SAME = 1e-6
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One assumption: whether it holds here (None: cannot be decided from a model), the number behind it, a sentence."""
+
+    assumption: str
+    holds: bool | None
+    value: float
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """Findings on one model; prints as a list."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no finding speaks against the assumptions."""
+        return all(one.holds is not False for one in self.findings)
+
+    def __getitem__(self, assumption: str) -> Finding:
+        return next(one for one in self.findings if one.assumption == assumption)
+
+    def __str__(self) -> str:
+        marks = {True: "holds", False: "FAILS", None: "open"}
+        return "\n".join(f"{one.assumption:<12} {marks[one.holds]:<6} {one.sentence}" for one in self.findings)
+
+
+def check(model: Model, points: Tensor) -> Check:
+    """Check a model at observations `(N, *shape)`: likelihood (A1), injectivity (A2), rank (A3), smoothness, encoder.
+
+    Image equality (A4) needs a second training: see `eg.indeterminacy`. Injectivity cannot be proven from samples; a
+    counterexample can be found.
+
+    Raises: what the model's encoder and decoders raise.
+
+    >>> from egregium.models import LatentModel
+    >>> linear = torch.nn.Linear(2, 5).requires_grad_(False)
+    >>> print(check(LatentModel(lambda x: x[:, :2], linear), torch.randn(50, 5))["rank"].holds)
+    True
+    """
+    z = model.encode(points[:PROBES])
+    space = mean_space(model)
+    (z,) = space.prepare(z)
+    with torch.no_grad():
+        return Check((_likelihood(model), _injective(space, z), _rank(space, z), _smooth(space, z), _encoder(model, points, z)))
+
+
+def _likelihood(model: Model) -> Finding:
+    found = scope(model, "geodesic", endpoint="projection")
+    holds = {"by theorem": True, "no": False}.get(found.identifiable)
+    return Finding("likelihood", holds, float("nan"), f"A1: {found.sentence}")
+
+
+def _injective(space: Pullback, z: Tensor) -> Finding:
+    """Decoded chord over latent straight-line length is small where far latent points decode to nearly the same."""
+    x = space.immerse(z)
+    first, second = torch.triu_indices(len(z), len(z), 1)
+    apart = (z[first] - z[second]).norm(dim=-1)
+    far = apart > apart.median()
+    ratio = (x[first] - x[second]).norm(dim=-1)[far] / torch.pdist(x).median()
+    least = float(ratio.min()) if far.any() else float("nan")
+    sentence = f"A2: far latent points come as near in data space as {least:.2g} of the median decoded distance"
+    return Finding("injective", None if not least < 1e-3 else False, least, sentence + " (0 would be a counterexample).")
+
+
+def _rank(space: Pullback, z: Tensor) -> Finding:
+    values = torch.linalg.svdvals(space.jacobian(z))
+    condition = float((values[:, 0] / values[:, -1]).max())
+    sentence = f"A3: the Jacobian's largest condition number at {len(z)} points is {condition:.3g}."
+    return Finding("rank", condition < BADLY_CONDITIONED, condition, sentence)
+
+
+def _smooth(space: Pullback, z: Tensor) -> Finding:
+    """Derivatives of piecewise linear decoders are constant along most short steps and jump in the others."""
+    direction = z[1:2] - z[:1]
+    t = torch.linspace(0, 1, LINE, dtype=z.dtype, device=z.device)[:, None]
+    tangents = jvp(space.immerse, z[:1] + t * direction, direction.expand(LINE, -1))[1]
+    change = tangents.diff(dim=0).norm(dim=-1) / tangents.norm(dim=-1).max()
+    still = float((change < SAME).double().mean())
+    kinked = still > 0.1 and bool((change > 10 * SAME).any())
+    said = "is piecewise constant: the decoder has kinks (ReLU?), where curvature sits" if kinked else "varies smoothly"
+    return Finding("smooth", not kinked, still, f"The derivative along a line between two encoded points {said}.")
+
+
+def _encoder(model: Model, points: Tensor, z: Tensor) -> Finding:
+    x = points[:PROBES].flatten(1)
+    decode: Callable[[Tensor], Tensor] = torch.sigmoid if getattr(model.chart, "logits", False) else torch.nn.Identity()
+    plain = Pullback(list(model.decoders))
+    error = (decode(plain.decode(z)).flatten(1) - x).pow(2).mean() / (x - x.mean(0)).pow(2).mean()
+    sentence = f"Decoded encoder means leave {float(error):.0%} of the data's variance; endpoints by projection may differ."
+    return Finding("encoder", bool(error < 1), float(error), sentence)
