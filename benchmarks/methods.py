@@ -31,11 +31,12 @@ class Method:
     join: Callable[[nn.Module, Tensor, Tensor], Answer]
 
 
-def ours(name: str, solver: Solver, rtol: float = 1e-3) -> Method:
-    """`connect` with a solver."""
+def ours(name: str, solver: Solver, rtol: float = 1e-3, straight: bool = False) -> Method:
+    """`connect` with a solver, from its own starts or from the straight line alone."""
 
     def join(decoder: nn.Module, z0: Tensor, z1: Tensor) -> Answer:
-        g = connect(Pullback(decoder, dim=z0.shape[-1]), z0, z1, solver=solver, rtol=rtol, on_fail="mark")
+        space, starts = Pullback(decoder, dim=z0.shape[-1]), torch.stack([z0, z1], 1) if straight else None
+        g = connect(space, z0, z1, solver=solver, rtol=rtol, starts=starts, on_fail="mark")
         found = names(g.status)
         counts = ", ".join(f"{found.count(one.name)} {one.name}" for one in Status if one.name in found)
         return Answer(g, f"{counts}; {g.steps.float().mean():.0f} steps, {g.segments.float().mean():.0f} segments")
@@ -72,7 +73,7 @@ def has_stochman() -> bool:
 
 DEFAULT = ours("GaussNewton (default)", GaussNewton())
 OTHERS = [ours("LBFGS", LBFGS()), ours("Georce", Georce()), ours("Adam", Adam())]
-PUBLISHED = ours("Spline, published settings", Spline(stop="batch"))
+PUBLISHED = ours("Spline, published settings", Spline(stop="batch"), straight=True)
 
 
 def reference() -> Method:

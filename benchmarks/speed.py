@@ -21,7 +21,7 @@ from decoders import Trained, images, trained
 from methods import DEFAULT, OTHERS, PUBLISHED, Answer, Method, has_stochman, lengths, reference, stochman_default
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import flop_registry as flops_of
 
 TIE = 1e-6
 
@@ -123,7 +123,7 @@ class Arithmetic(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
-        count = flop_registry.get(func._overloadpacket)
+        count = flops_of.get(func._overloadpacket)
         if count is not None:
             self.total += count(*args, **kwargs, out_val=out)
         return out

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -38,6 +38,7 @@ def hill(height: float, width: float = 0.5, aside: float = 0.0) -> Pullback:
 ACROSS = torch.tensor([-1.5, 0.0]).double(), torch.tensor([1.5, 0.0]).double()
 
 
+@settings(max_examples=8)
 @given(st.integers(0, 1000))
 def test_laws_on_random_decoders(seed: int) -> None:
     space = Pullback(random_decoder(2, 12, seed), dim=2)
