@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from egregium.identifiability.indeterminacy import mean_space
 from egregium.identifiability.scope import scope
+from egregium.identifiability.views import mean_space
 from egregium.numerics.derivatives import jvp
 from egregium.protocols import Model
 from egregium.spaces.pullback import Pullback

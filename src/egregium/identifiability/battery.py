@@ -10,14 +10,14 @@ from torch import Tensor
 from egregium.errors import OptionError
 from egregium.geodesics.connect import connect
 from egregium.geodesics.geodesic import Geodesic
+from egregium.identifiability.views import expected_space, mean_space
 from egregium.protocols import Measured, Model, Relation, Scale
-from egregium.relations.angle import between
+from egregium.relations.angle import measured
 from egregium.relations.density import Density
 from egregium.relations.distance import Chord, StraightLength
 from egregium.relations.independent_draw import IndependentDrawLength
 from egregium.relations.latent import LatentDistance, aligning, whitening
 from egregium.spaces.pullback import Pullback
-from egregium.status import worst
 
 RTOL = 5e-3
 
@@ -40,13 +40,12 @@ class Scene:
     @cached_property
     def expected(self) -> Pullback:
         """Space of the expected metric of all decoders."""
-        return Pullback(list(self.model.decoders), chart=self.model.chart)
+        return expected_space(self.model)
 
     @cached_property
     def mean(self) -> Pullback:
         """Space of the mean decoder."""
-        many = len(self.model.decoders) > 1
-        return Pullback(list(self.model.decoders), chart=self.model.chart, uncertainty=0.0 if many else None)
+        return mean_space(self.model)
 
     @cached_property
     def one(self) -> Pullback:
@@ -68,10 +67,7 @@ class Scene:
     def angle(self) -> Measured:
         """Angle at the first point between the geodesics to the second and third."""
         other = connect(self.expected, self.first, self.third, rtol=RTOL, on_fail="mark")
-        with torch.no_grad():
-            value = between(self.expected, self.first, self.geodesic, other)
-        margin = self.geodesic.direction_error + other.direction_error
-        return Measured(value, (value - margin).clamp_min(0), value + margin, worst(self.geodesic.status, other.status))
+        return measured(self.expected, self.first, self.geodesic, other)
 
     def independent_draw(self, n_points: int) -> Measured:
         """The published independent-draw length along the geodesics of the expected metric."""

@@ -8,7 +8,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from egregium.identifiability.indeterminacy import indeterminacy, mean_space
+from egregium.identifiability.indeterminacy import indeterminacy
+from egregium.identifiability.views import mean_space
 from egregium.protocols import Model
 
 RATIOS = (("geodesic/chord", "geodesic", "chord"), ("geodesic/straight", "geodesic", "straight_length"))

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from egregium.errors import ModelError
 from egregium.geodesics.projection import project
+from egregium.identifiability.views import mean_space
 from egregium.numerics.derivatives import jacobian, row_chunks
 from egregium.protocols import Model
-from egregium.spaces.pullback import Pullback
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,6 @@ def indeterminacy(a: Model, b: Model, points: Tensor, *, start: Tensor | None = 
             parts.append(_stretch(jacobian(first.immerse, points[rows]), jacobian(second.immerse, found.z[rows])))
     maps, stretches = (torch.cat(values) for values in zip(*parts, strict=True))
     return Indeterminacy(found.z, maps, stretches, found.residual, found.status)
-
-
-def mean_space(model: Model) -> Pullback:
-    """The space of a model's mean decoder."""
-    many = len(model.decoders) > 1
-    return Pullback(list(model.decoders), chart=model.chart, uncertainty=0.0 if many else None)
 
 
 def _stretch(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,8 +10,8 @@ from torch import Tensor
 from egregium.geodesics.projection import project
 from egregium.identifiability.battery import Entry, Scene
 from egregium.identifiability.plan import Triples
+from egregium.identifiability.views import observed_space
 from egregium.protocols import Measured, Model
-from egregium.spaces.pullback import Pullback
 from egregium.status import names
 
 ENDPOINTS = ("encoder", "projection")
@@ -59,10 +59,7 @@ def measure(
 
 def _projected(model: Model, x: Tensor, start: Tensor, extras: dict[str, Tensor]) -> Tensor:
     """Latent points whose mean decoded observation is nearest to x; the encoder's own where that did not converge."""
-    many = len(model.decoders) > 1
-    observed = torch.sigmoid if getattr(model.chart, "logits", False) else None
-    space = Pullback(list(model.decoders), chart=observed, uncertainty=0.0 if many else None)
-    found = project(space, x.flatten(1), start)
+    found = project(observed_space(model), x.flatten(1), start)
     extras["residual"] = found.residual
     return torch.where(found.ok[:, None], found.z, start)
 

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from egregium.geodesics.connect import connect
 from egregium.identifiability.battery import RTOL
+from egregium.identifiability.views import expected_space
 from egregium.protocols import Model
 from egregium.relations.volume import log_volume
-from egregium.spaces.pullback import Pullback
 
 TRAININGS = 4
 SHOWN = 2000
@@ -32,7 +32,7 @@ def pictures(models: Sequence[Model], x: Tensor, labels: Tensor | None, ends: tu
 
 
 def _map(model: Model, points: Tensor, ends: Tensor) -> dict[str, Tensor]:
-    space = Pullback(list(model.decoders), chart=model.chart)
+    space = expected_space(model)
     low, high = points.amin(0), points.amax(0)
     margin = 0.05 * (high - low)
     axes = [torch.linspace(float(a), float(b), GRID) for a, b in zip(low - margin, high + margin, strict=True)]

@@ -39,6 +39,14 @@ def between(space: ImmersedSpace, z: Tensor, first: Geodesic, second: Geodesic) 
     return 2 * torch.atan2((a - b).norm(dim=-1), (a + b).norm(dim=-1)).reshape(z.shape[:-1])
 
 
+def measured(space: ImmersedSpace, z: Tensor, first: Geodesic, second: Geodesic) -> Measured:
+    """That angle with bounds that allow each direction its `direction_error`."""
+    with torch.no_grad():
+        value = between(space, z, first, second)
+    margin = first.direction_error + second.direction_error + 8 * torch.finfo(value.dtype).eps
+    return Measured(value, (value - margin).clamp_min(0), value + margin, worst(first.status, second.status))
+
+
 @dataclass(frozen=True)
 class Angle:
     """`angle` as a relation; its bounds allow each direction its `direction_error`."""
@@ -53,7 +61,4 @@ class Angle:
         options = {**self.options, "on_fail": "mark"}
         z, z1, z2 = points
         first, second = joined(space, z, z1, options), joined(space, z, z2, options)
-        with torch.no_grad():
-            value = between(space, z, first, second)
-        margin = first.direction_error + second.direction_error + 8 * torch.finfo(value.dtype).eps
-        return Measured(value, (value - margin).clamp_min(0), value + margin, worst(first.status, second.status))
+        return measured(space, z, first, second)

@@ -1,0 +1,26 @@
+"""The spaces that one model gives: of all its decoders, of their mean, of their mean in the units of the data."""
+
+import torch
+
+from egregium.protocols import Model
+from egregium.spaces.pullback import Pullback
+
+
+def expected_space(model: Model) -> Pullback:
+    """The expected metric of all decoders."""
+    return Pullback(list(model.decoders), chart=model.chart)
+
+
+def mean_space(model: Model) -> Pullback:
+    """The metric of the mean decoder."""
+    return Pullback(list(model.decoders), chart=model.chart, uncertainty=_mean_only(model))
+
+
+def observed_space(model: Model) -> Pullback:
+    """The mean decoder in the units of the observations, probabilities where it gives logits."""
+    observed = torch.sigmoid if getattr(model.chart, "logits", False) else None
+    return Pullback(list(model.decoders), chart=observed, uncertainty=_mean_only(model))
+
+
+def _mean_only(model: Model) -> float | None:
+    return 0.0 if len(model.decoders) > 1 else None
