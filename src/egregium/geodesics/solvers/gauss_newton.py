@@ -68,13 +68,9 @@ class GaussNewton:
 
         left = size * _remaining(size / state.size)
         exhausted = fresh & (state.damping == 0) & (size <= ROUNDING * noise) & ~(size <= 0.5 * state.size)
-        done = exhausted | (accept & (left <= torch.maximum(noise, torch.full_like(noise, termination.tolerance))))
+        done = exhausted | (accept & (left <= noise.clamp_min(termination.tolerance)))
         stuck = (damping > 1e10) | (~accept & ~torch.isfinite(size) & fresh & (damping > 1e4))
-        spent = steps >= termination.max_steps
-        status = torch.full_like(steps, Status.CONVERGED, dtype=torch.int8)
-        status[spent & ~done] = Status.MAX_STEPS
-        status[stuck & ~done] = Status.STALLED
-        finished = done | stuck | spent
+        finished, status = _outcome(done, stuck, steps >= termination.max_steps)
 
         size = torch.where(accept, size, state.size)
         after = _State(state.problem, state.rows, vertices, now, state.model, damping, size, state.age + 1, steps)
@@ -128,6 +124,12 @@ def _model(problem: Problem, vertices: Tensor, now: Evaluation, newton: bool) ->
     _, definite = hessian.solve(now.gradient)
     rows = definite.nonzero().flatten()
     return metric.updated(rows, hessian[rows])
+
+
+def _outcome(done: Tensor, stuck: Tensor, spent: Tensor) -> tuple[Tensor, Tensor]:
+    """Which pairs are finished and with what status; success goes before the reasons to give up."""
+    given_up = torch.where(stuck, int(Status.STALLED), int(Status.MAX_STEPS))
+    return done | stuck | spent, torch.where(done, int(Status.CONVERGED), given_up).to(torch.int8)
 
 
 def _remaining(contraction: Tensor) -> Tensor:
