@@ -13,9 +13,10 @@ import pytest
 
 from egregium.errors import EgregiumError, OptionError, RunError, StorageError
 from egregium.runs import folder as module
+from egregium.runs.code import code_version
 from egregium.runs.engine import execute
 from egregium.runs.folder import RunFolder, is_complete, read_done, read_run, seal
-from egregium.runs.task import Task, code_version
+from egregium.runs.task import Task, code_of
 
 Open = Callable[..., RunFolder]
 Make = Callable[..., Task]
@@ -236,7 +237,7 @@ def test_done_json_says_what_was_done(opened: Open, example: Make) -> None:
         execute([task], folder, in_process=True)
         done = read_done(folder.path(task))
     assert done["call"] == task.call and done["arguments"] == task.arguments and done["needs"] == [need.address]
-    assert done["address"] == task.address and done["code"] == code_version() and done["label"] == "task"
+    assert done["address"] == task.address and done["code"] == code_of(task.call) and done["label"] == "task"
     assert sorted(done["files"]) == ["numbers.safetensors", "sum.json"]
 
 

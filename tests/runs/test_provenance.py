@@ -10,8 +10,8 @@ import pytest
 
 from egregium.errors import OptionError
 from egregium.runs import provenance as module
+from egregium.runs.code import code_version
 from egregium.runs.provenance import git_revision, provenance
-from egregium.runs.task import code_version
 
 
 def test_versions_and_code() -> None:

@@ -1,14 +1,12 @@
 """A task is its content: the same address for the same work, another for any difference."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from egregium.errors import OptionError, RunError
 from egregium.runs import task as module
-from egregium.runs.task import Job, Task, code_version, resolve
+from egregium.runs.task import Job, Task, resolve
 
 SLEEPY = "egregium.testing.tasks:sleepy"
 
@@ -30,7 +28,7 @@ def test_any_difference_is_another_address(monkeypatch: pytest.MonkeyPatch) -> N
     ]
     tasks += [Task(SLEEPY, {}, (first, second)), Task(SLEEPY, {}, (second, first)), Task(SLEEPY, {}, (first,))]
     with monkeypatch.context() as patch:
-        patch.setattr(module, "code_version", lambda: "another")
+        patch.setattr(module, "code_behind", lambda name: "another")
         tasks.append(Task(SLEEPY, {"name": "first"}))
     assert len({task.address for task in tasks}) == len(tasks)
 
@@ -88,24 +86,6 @@ def test_only_functions_of_the_package_are_resolved(call: str, reason: str) -> N
 
 def test_resolving_finds_the_function() -> None:
     assert resolve(SLEEPY).__name__ == "sleepy"
-
-
-def test_the_code_version_sees_every_source_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    version = code_version.__wrapped__  # past the cache, which other tests rely on
-    monkeypatch.setattr(module, "PACKAGE", tmp_path)
-    (tmp_path / "inner").mkdir()
-    (tmp_path / "a.py").write_text("x = 1")
-    versions = [version()]
-    (tmp_path / "notes.txt").write_text("not code")
-    assert version() == versions[0]
-    for change in (
-        lambda: (tmp_path / "a.py").write_text("x = 2"),
-        lambda: (tmp_path / "inner" / "b.py").write_text("y = 1"),
-        lambda: (tmp_path / "inner" / "b.py").rename(tmp_path / "inner" / "c.py"),
-    ):
-        change()
-        versions.append(version())
-    assert len(set(versions)) == 4
 
 
 def test_a_job_comes_back_from_json() -> None:

@@ -47,7 +47,7 @@ class Entry:
 # Where the checksums come from. Fashion-MNIST: all four verified against the publisher's MD5 list, by rebuilding his gzip
 # headers (name and time) around a local copy of the same compressed content (tests/data/test_catalog.py does it again).
 # MNIST: the test files verified on a byte-for-byte copy. The training files could not be had here; their checksums are
-# the ones that many independent projects pin (TensorFlow Datasets among them), taken from such lists.
+# the ones that ten independent public projects pin alike.
 ENTRIES = (
     Entry(
         name="digits",

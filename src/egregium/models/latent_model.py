@@ -14,7 +14,7 @@ from torch.distributions import Distribution
 
 from egregium.errors import ModelError, TensorError
 from egregium.protocols import LatentDensity
-from egregium.runs.task import code_version
+from egregium.runs.code import code_version
 from egregium.spaces.decoder import Decoder
 
 Map = Callable[[Tensor], Tensor]

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from egregium.errors import OptionError, RunError, StorageError
+from egregium.runs.code import code_version
 from egregium.runs.files import (
     TEMPORARY,
     checksum,
@@ -31,14 +32,14 @@ from egregium.runs.files import (
     temporary_name,
     write_json,
 )
-from egregium.runs.task import Job, Task, code_version
+from egregium.runs.task import Job, Task, code_of
 
 SCHEMA = 1
 DONE = "done.json"
 _DONE_KINDS = {"address": str, "label": str, "call": str, "arguments": dict, "needs": list, "code": str, "files": dict}
 _FILE_KINDS = {"sha256": str, "bytes": int}
 _RUN_KINDS = {"config": dict, "provenance": dict, "history": list}
-_OWN = {"run.json", "results.json", "lock", "tasks", "logs"}
+_OWN = {"run.json", "results.json", "report.html", "lock", "tasks", "logs"}
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ class RunFolder:
             path: the folder; it is made if it does not exist.
             config: JSON-like; all that decides the result, with the checksum of the data under `"data_checksum"`.
             provenance: JSON-like; `egregium.runs.provenance.provenance()`, which holds the code version under `"code"`.
-            force: go on although the configuration, the data or the code differ. Tasks that they do not touch are kept;
-                another version of the code touches all.
+            force: go on although the configuration, the data or the code differ. Tasks that the difference does not reach
+                are kept: a change of what measures leaves the trainings.
 
         Raises:
             RunError: the folder was made with another configuration, data or code, is in use, or is no run folder.
@@ -184,7 +185,7 @@ def seal(job: Job) -> None:
         "call": job.call,
         "arguments": job.arguments,
         "needs": list(job.needs),
-        "code": code_version(),
+        "code": code_of(job.call),
         "files": files,
     }
     write_json(out / DONE, done)

@@ -15,8 +15,9 @@ from typing import Any
 
 from egregium import errors
 from egregium.errors import EgregiumError, NotConvergedError, RunError
+from egregium.runs.code import PACKAGE
 from egregium.runs.files import storage_error
-from egregium.runs.task import PACKAGE, Job
+from egregium.runs.task import Job
 
 _THREADS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB_MAXIMUM", "BLIS", "RAYON")
 _TAIL_LINES, _TAIL_BYTES, _LINE_LENGTH = 14, 8000, 200

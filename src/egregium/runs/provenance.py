@@ -5,8 +5,8 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from egregium.runs.code import PACKAGE, code_version
 from egregium.runs.files import plain
-from egregium.runs.task import PACKAGE, code_version
 
 
 def provenance(extra: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -1,20 +1,16 @@
 """Tasks: pieces of a run that are named by their content, so that a finished one is never computed again."""
 
-import hashlib
 import importlib
 import inspect
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from egregium.errors import OptionError, RunError
-from egregium.runs.files import digest, plain, read_bytes
-
-PACKAGE = Path(__file__).resolve().parents[1]
-"""The folder of the egregium package: the code that tasks run."""
+from egregium.runs.code import code_behind
+from egregium.runs.files import digest, plain
 
 Report = Callable[[dict], None]
 """Receives `{"done": 3, "total": 50, "loss": 1.2}` and the like while a task goes on."""
@@ -25,23 +21,12 @@ TaskFunction = Callable[[dict, list[Path], Path, Report], None]
 _CALL = re.compile(r"egregium(\.[A-Za-z_]\w*)+:[A-Za-z_]\w*")
 
 
-@cache
-def code_version() -> str:
-    """Hash of the source files of the egregium package, as they were when this process first asked."""
-    hashed = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if not path.name.startswith("."):
-            name = path.relative_to(PACKAGE).as_posix()
-            hashed.update(f"{name}\0{hashlib.sha256(read_bytes(path)).hexdigest()}\n".encode())
-    return hashed.hexdigest()[:32]
-
-
 @dataclass(frozen=True, eq=False)
 class Task:
     """One call of a function of the package on JSON arguments and on the files of other tasks.
 
     Two tasks of one `address` are the same task: it hashes the call, the arguments, the addresses of the needs and the
-    version of the code. The label is for people and is not hashed.
+    code that the call reaches, so that a change elsewhere costs nothing. The label is for people and is not hashed.
 
     Args:
         call: `"egregium.module:function"`; the function is a `TaskFunction`.
@@ -71,7 +56,7 @@ class Task:
         object.__setattr__(self, "arguments", arguments)
         object.__setattr__(self, "needs", tuple(self.needs))
         needs = [need.address for need in self.needs]
-        object.__setattr__(self, "address", content_address(self.call, arguments, needs, code_version()))
+        object.__setattr__(self, "address", content_address(self.call, arguments, needs, code_of(self.call)))
         object.__setattr__(self, "label", self.label or f"{self.call.rpartition(':')[2]} {self.address[:8]}")
 
     def __eq__(self, other: object) -> bool:
@@ -79,6 +64,11 @@ class Task:
 
     def __hash__(self) -> int:
         return hash(self.address)
+
+
+def code_of(call: str) -> str:
+    """Hash of the code that a call reaches."""
+    return code_behind(call.partition(":")[0])
 
 
 def content_address(call: str, arguments: dict, needs: Iterable[str], code: str) -> str:

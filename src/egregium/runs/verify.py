@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from egregium.errors import OptionError, StorageError
+from egregium.runs.code import code_version
 from egregium.runs.files import TEMPORARY, checksum, make_folder, read_json
 from egregium.runs.folder import DONE, read_done, read_run, walk
 from egregium.runs.pool import Pool
 from egregium.runs.progress import Overall, Progress, Silent
-from egregium.runs.task import Job, Task, code_version, content_address
+from egregium.runs.task import Job, Task, code_of, content_address
 
 
 def verify(folder_path: Path | str, *, sample: int = 3, seed: int = 0, progress: Progress | None = None) -> list[str]:
@@ -42,9 +43,8 @@ def verify(folder_path: Path | str, *, sample: int = 3, seed: int = 0, progress:
     if sample and code != code_version():
         problems.append(
             f"the run was made with another version of the code ({str(code)[:12]}; this is {code_version()[:12]}): "
-            "no task can be run again to compare, use the version that made it"
+            "only tasks that the difference does not reach can be run again to compare, use the version that made it"
         )
-        return problems
     return problems + _rerun(root, sound, sample, seed, progress or Silent())
 
 
@@ -86,8 +86,11 @@ def _compare(path: Path, expected: str, what: str) -> str | None:
 
 
 def _rerun(root: Path, sound: dict[str, dict], sample: int, seed: int, progress: Progress) -> list[str]:
-    code = code_version()
-    able = [name for name, done in sorted(sound.items()) if done["code"] == code and sound.keys() >= set(done["needs"])]
+    able = [
+        name
+        for name, done in sorted(sound.items())
+        if done["code"] == code_of(done["call"]) and sound.keys() >= set(done["needs"])
+    ]
     chosen = random.Random(seed).sample(able, min(sample, len(able)))
     problems = []
     if isinstance(progress, Overall):
