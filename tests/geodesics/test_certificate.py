@@ -28,7 +28,7 @@ def test_the_line_over_a_hill_is_a_saddle_and_the_descent_is_aside() -> None:
     here = problem.evaluate(solution.vertices).energy
     for side in (1e-2, -1e-2):
         assert problem.evaluate(solution.vertices + side * descent).energy < here
-    model, _ = problem.second_order(solution.vertices, solution.x)
+    model = problem.second_order(solution.vertices, solution.x).metric
     torch.testing.assert_close(model.quadratic(descent) / 2, solution.energy, rtol=1e-6, atol=0)
 
 

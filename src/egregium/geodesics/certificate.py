@@ -16,7 +16,8 @@ def second_variation(problem: Problem, solution: Solution) -> tuple[Tensor, Tens
     Positivity is asked of `H + margin M`, `M` the Gauss-Newton metric, so that families of equally short curves, where H is
     singular, are no saddles. The step `(P, T - 1, d)` is the lowest generalised eigenvector with `<v, M v> / 2 = E`.
     """
-    model, hessian = problem.second_order(solution.vertices, solution.x)
+    whole = problem.second_order(solution.vertices, solution.x)
+    model, hessian = whole.metric, whole.hessian
     margin = torch.full_like(problem.z0[:, 0], CURVATURE_MARGIN)
     shifted = type(hessian)(hessian.diagonal + margin[:, None, None, None] * model.diagonal, hessian.upper)
     _, minimum = shifted.solve(torch.zeros_like(solution.vertices))

@@ -16,9 +16,9 @@ from egregium.geodesics.differentiable import with_gradients
 from egregium.geodesics.geodesic import Geodesic
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.refine import Certified, refine
-from egregium.geodesics.search import TUNNELLED, Found, search
+from egregium.geodesics.search import OPEN, Found, search
 from egregium.geodesics.solvers import GaussNewton, Solver, Termination
-from egregium.geodesics.starts import along_chord, by_length, given
+from egregium.geodesics.starts import RESOLVED, TUNNELLED, Candidates, along_chord, given, ranked
 from egregium.geodesics.support import SupportGraph, out_of_support, routes
 from egregium.numerics.derivatives import row_chunks
 from egregium.protocols import ClosedForm, ImmersedSpace
@@ -27,7 +27,6 @@ from egregium.status import Status, describe
 
 OnFail = Literal["raise", "mark"]
 Starts = Tensor | Sequence[Tensor] | Geodesic | None
-COARSE = 8
 FINER = 4
 FINEST = 1024
 FINEST_COARSE = 256
@@ -40,14 +39,12 @@ class _Options:
     rtol: float
     support: SupportGraph | None
     max_steps: int
-    coarse: int = COARSE
 
-    @property
-    def plan(self) -> list[int]:
-        """Numbers of segments, coarse to fine."""
+    def plan(self, coarse: int) -> list[int]:
+        """Numbers of segments from `coarse` to fine."""
         if self.solver.segments:
             return list(self.solver.segments)
-        return [self.coarse << k for k in range((self.finest // self.coarse).bit_length())]
+        return [coarse << k for k in range((self.finest // coarse).bit_length())]
 
     @property
     def finest(self) -> int:
@@ -56,7 +53,7 @@ class _Options:
 
     def termination(self, coarse: bool) -> Termination:
         """Lengths err by the square of the metric step, directions by the step itself, magnified at the ends."""
-        return Termination(0.03 * self.rtol**0.5 if coarse else 0.03 * self.rtol, self.max_steps)
+        return Termination(0.1 * self.rtol**0.5 if coarse else 0.3 * self.rtol, self.max_steps)
 
 
 def connect(
@@ -201,31 +198,60 @@ class _Solved:
             self.certified.updated(rows, other.certified),
         )
 
+    @staticmethod
+    def joined(parts: "list[_Solved]", order: Tensor) -> "_Solved":
+        """Parts whose rows, one after the other, are the rows `order` of the whole."""
+        back = order.argsort()
+        return _Solved(
+            torch.cat([part.lower for part in parts])[back],
+            torch.cat([part.second_best for part in parts])[back],
+            Certified.joined([part.certified for part in parts], order),
+        )
+
 
 def _persistent(space: ImmersedSpace, problem: Problem, options: _Options, curves: list[Tensor]) -> _Solved:
-    """Solve, and start again with shorter segments where a curve tunnelled through a fold."""
-    solved = _solve(space, problem, options, curves)
-    while options.solver.segments is None and options.coarse * FINER <= options.finest // 2:
-        options = replace(options, coarse=options.coarse * FINER)
-        gap = solved.certified.upper > (1 + TUNNELLED) * solved.certified.length
-        rows = ((solved.certified.status == Status.STALLED) | gap).nonzero().flatten()
+    """Solve each pair with the segments that its starts need, and again with shorter ones where the curve tunnelled."""
+    starts, disconnected = _starts(space, problem, options, curves)
+
+    def solved(rows: Tensor, coarse: Tensor) -> _Solved:
+        parts, order = [], []
+        for segments in coarse.unique().tolist():
+            order.append((coarse == segments).nonzero().flatten())
+            here = rows[order[-1]]
+            parts.append(_solve(space, options, segments, problem[here], starts[here], disconnected[here]))
+        return _Solved.joined(parts, torch.cat(order))
+
+    coarse = starts.segments
+    found = solved(torch.arange(len(problem), device=coarse.device), coarse)
+    while options.solver.segments is None:
+        coarse = coarse * FINER
+        gap = found.certified.upper > (1 + TUNNELLED) * found.certified.length
+        again = ((found.certified.status == Status.STALLED) | gap) & (2 * coarse <= options.finest)
+        rows = again.nonzero().flatten()
         if not len(rows):
             break
-        solved = solved.updated(rows, _solve(space, problem[rows], options, [curve[rows] for curve in curves]))
-    return solved
+        found = found.updated(rows, solved(rows, coarse[rows]))
+    return found
 
 
-def _solve(space: ImmersedSpace, problem: Problem, options: _Options, curves: list[Tensor]) -> _Solved:
-    segments, coarse = options.plan[0], options.termination(coarse=True)
-    starts = [given(curve.to(problem.z0), segments) for curve in curves]
-    if not starts:
-        starts = list(by_length(problem, along_chord(problem, segments), problem.straight(segments)))
+def _starts(space: ImmersedSpace, problem: Problem, options: _Options, curves: list[Tensor]) -> tuple[Candidates, Tensor]:
+    """Curves to start from, and which pairs the support does not connect."""
+    own = [given(curve.to(problem.z0)) for curve in curves]
+    own = own or [along_chord(problem), problem.nodes(problem.straight(RESOLVED))]
     disconnected = torch.zeros(len(problem), dtype=torch.bool, device=problem.z0.device)
     if options.support is not None:
-        along = routes(space, problem, options.support, segments)
-        starts, disconnected = [*starts, along.vertices], ~along.connected
-    found = search(problem, starts, options.solver, coarse)
-    certified = refine(problem, found.best, options.solver, options.plan, options.termination(coarse=False), options.rtol)
+        along = routes(space, problem, options.support, RESOLVED)
+        own, disconnected = [*own, problem.nodes(along.vertices)], ~along.connected
+    return ranked(problem, own, own=not curves, segments=options.solver.segments), disconnected
+
+
+def _solve(
+    space: ImmersedSpace, options: _Options, segments: int, problem: Problem, starts: Candidates, disconnected: Tensor
+) -> _Solved:
+    insured = OPEN if starts.own else 0.0
+    found = search(problem, starts.vertices(segments), options.solver, options.termination(coarse=True), insured)
+    plan, fine = options.plan(segments), options.termination(coarse=False)
+    certified = refine(problem, found.best, options.solver, plan, fine, options.rtol)
     return _judged(space, problem, options, found, certified, disconnected)
 
 

@@ -1,4 +1,4 @@
-"""What is read off solved curves: lengths, energies and directions from ambient nodes, upper bounds by quadrature."""
+"""What is read off solved curves: lengths, energies and directions from ambient nodes, upper bounds by rectification."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,9 @@ from torch import Tensor
 from egregium.geodesics.curve import Curve
 from egregium.geodesics.problem import Problem
 from egregium.numerics import splines
-from egregium.numerics.derivatives import jvp
+from egregium.numerics.derivatives import row_chunks
 
-GAUSS = (0.5 - 0.15**0.5, 0.5, 0.5 + 0.15**0.5)
-"""Nodes of Gauss's rule of three points on [0, 1]."""
+CHUNK = 1 << 22  # numbers at a time: more leave the cache
 
 
 def polygon(x: Tensor) -> Tensor:
@@ -23,27 +22,32 @@ def polygon(x: Tensor) -> Tensor:
 def extrapolate(levels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Richardson limit of quantities computed at T, 2 T, 4 T, ... segments, whose error is a series in `1 / T^2`.
 
-    Of the last row of the table the entry is taken that moved least since the row before, because levels too coarse to
-    follow that series would spoil the deeper columns. Returns it and how much it moved (infinite for a single level).
-    Vectors, in the last axis of levels `(P, d)`, are judged by their norm.
+    Of the last row of the table the entry of least error is taken, because levels too coarse to follow that series would
+    spoil the deeper columns. Its error is estimated as three times what the series leaves of the change of its column since
+    the row before. Returns both; a single level has infinite error. Vectors, in the last axis of levels `(P, d)`, are
+    judged by their norm.
 
     >>> value, error = extrapolate([torch.tensor([1 + 1 / 16]), torch.tensor([1 + 1 / 64])])
     >>> value.item()
     1.0
     """
     row = [levels[0]]
-    limit, moved = levels[0], torch.full_like(_magnitude(levels[0]), torch.inf)
+    limit, error = levels[0], torch.full_like(_magnitude(levels[0]), torch.inf)
     for value in levels[1:]:
         previous, row = row, [value]
         for order, coarse in enumerate(previous, start=1):
             row.append(row[-1] + (row[-1] - coarse) / (4**order - 1))
-        limit, moved = row[-1], _magnitude(row[-1] - previous[-1])
-        for column in range(len(previous) - 1, 0, -1):
-            change = _magnitude(row[column] - previous[column])
-            better = change < moved
+        limit, error = row[-1], _left(row, previous, len(previous) - 1)
+        for column in range(len(previous) - 2, 0, -1):
+            left = _left(row, previous, column)
+            better = left < error
             limit = torch.where(better if limit.ndim == 1 else better[:, None], row[column], limit)
-            moved = torch.where(better, change, moved)
-    return limit, moved
+            error = torch.where(better, left, error)
+    return limit, error
+
+
+def _left(row: Sequence[Tensor], previous: Sequence[Tensor], column: int) -> Tensor:
+    return _magnitude(row[column] - previous[column]) * (3 / (4 ** (column + 1) - 1))
 
 
 def _magnitude(value: Tensor) -> Tensor:
@@ -64,44 +68,60 @@ def end_momenta(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @dataclass(frozen=True)
-class Quadrature:
+class Rectified:
     """Length `(P,)` of the spline through latent vertices, an estimate of its error, and the curve by arc length."""
 
     length: Tensor
     error: Tensor
     curve: Curve
 
+    @property
+    def upper(self) -> Tensor:
+        """An upper bound `(P,)` of the distance."""
+        return self.length + self.error
 
-def quadrature(problem: Problem, vertices: Tensor) -> Quadrature:
-    """Integrate the speed `|J z'|` of the C^2 spline through the vertices `(P, T - 1, d)`, by Gauss's rule on each segment.
 
-    The length is that of an admissible curve: an upper bound of the distance. Its error is estimated, generously, from the
-    difference to Simpson's rule. Both stay within segments, because higher derivatives of a spline jump at its knots.
-    NaN where the decoder has no finite value on the way. Cost: 20 decoder calls a segment.
+def rectify(problem: Problem, vertices: Tensor, x: Tensor) -> Rectified:
+    """Rectify the C^2 splines through the vertices `(P, T - 1, d)` whose images `(P, T + 1, A)` are known.
+
+    Chords over quarters, halves and wholes of each segment, with Romberg's extrapolation: it stays within segments, because
+    higher derivatives of a spline jump at its knots. The length is that of an admissible curve, an upper bound of the
+    distance; where the curve is geodesic, it errs by the square of the vertices' error. Its own error is estimated,
+    generously, as three times the last correction. NaN where the decoder has no finite value on the way.
+    Cost: 3 decoder calls a segment.
     """
     z = problem.nodes(vertices)
-    slope = splines.slopes(z)
-    inside = [splines.between(z, u) for u in GAUSS]
-    points = torch.cat([z, *(value for value, _ in inside)], 1)
-    velocities = torch.cat([slope, *(rate for _, rate in inside)], 1)
-    x, tangents = jvp(problem.immerse, points.flatten(0, 1), velocities.flatten(0, 1))
-    speed = torch.linalg.vector_norm(tangents, dim=-1, dtype=torch.float64)
-    # Outside its domain a decoder may have no value and yet a finite derivative, as the logarithm has.
-    speed = torch.where(torch.isfinite(x).all(-1), speed, torch.nan).reshape(points.shape[:2])
-    segments = z.shape[1] - 1
-    at_nodes, left, middle, right = speed.split([segments + 1, segments, segments, segments], -1)
-    pieces = (5 * left + 8 * middle + 5 * right) / (18 * segments)
-    simpson = (at_nodes[:, :-1] + 4 * middle + at_nodes[:, 1:]) / (6 * segments)
-    error = (pieces - simpson).abs().sum(-1) / 4
-    return Quadrature(pieces.sum(-1), error, _by_arc_length(z, slope, at_nodes, pieces))
+    pieces, error = _pieces(problem, z, x)
+    return Rectified(pieces.sum(-1), error, _by_arc_length(z, pieces))
 
 
-def _by_arc_length(z: Tensor, slope: Tensor, speed: Tensor, pieces: Tensor) -> Curve:
+def _pieces(problem: Problem, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Lengths `(P, T)` of the segments, and the error `(P,)` of their sums."""
+    quarters = torch.stack([splines.between(z, u)[0] for u in (0.25, 0.5, 0.75)], 2)  # (P, T, 3, d)
+    lengths, errors = [], []
+    for rows in row_chunks(len(z), 5 * x[0].numel(), CHUNK):
+        inside = problem.immerse(quarters[rows].flatten(0, 2)).unflatten(0, quarters[rows].shape[:3])
+        points = torch.cat([x[rows, :-1, None], inside, x[rows, 1:, None]], 2)  # (P, T, 5, A)
+        whole, halves, fourths = (_chords(points[:, :, ::step]) for step in (4, 2, 1))
+        coarse, fine = halves + (halves - whole) / 3, fourths + (fourths - halves) / 3
+        lengths.append(torch.maximum(fine + (fine - coarse) / 15, fourths))
+        errors.append((fine - coarse).abs().sum(-1) / 5)
+    return torch.cat(lengths), torch.cat(errors)
+
+
+def _chords(points: Tensor) -> Tensor:
+    """Sums `(P, T)` of the chords between points `(P, T, n, A)`."""
+    return torch.linalg.vector_norm(points.diff(dim=2), dim=-1, dtype=torch.float64).sum(-1)
+
+
+def _by_arc_length(z: Tensor, pieces: Tensor) -> Curve:
+    """The spline through z with its parameter made proportional to arc length, whose derivative a spline gives in turn."""
     reached = torch.nn.functional.pad(pieces.cumsum(-1), (1, 0))
     total = reached[:, -1:]
+    speed = splines.slopes(reached[..., None])[..., 0]
     uniform = torch.linspace(0, 1, z.shape[1], dtype=torch.float64, device=z.device)
     usable = (torch.isfinite(total) & (speed > 0).all(-1, keepdim=True) & (pieces > 0).all(-1, keepdim=True))[:, 0]
     knots = torch.where(usable[:, None], reached / total, uniform)
     rate = torch.where(usable[:, None], total / speed, 1.0)
     knots[:, -1] = 1
-    return Curve(knots.to(z.dtype), z, slope * rate[..., None].to(z.dtype))
+    return Curve(knots.to(z.dtype), z, splines.slopes(z) * rate[..., None].to(z.dtype))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from egregium.geodesics.second_order import SecondOrder
 from egregium.numerics.derivatives import jacobian, jacobian_and_hessian, row_chunks, vjp
 from egregium.numerics.tridiagonal import BlockTridiagonal
 from egregium.protocols import ImmersedSpace
@@ -102,19 +103,18 @@ class Problem:
             parts.append(_normal_blocks(block))
         return BlockTridiagonal.stack(parts)
 
-    def second_order(self, vertices: Tensor, x: Tensor) -> tuple[BlockTridiagonal, BlockTridiagonal]:
-        """Gauss-Newton matrix and exact Hessian of the energy, which differ by the decoder's curvature in the diagonal blocks.
+    def second_order(self, vertices: Tensor, x: Tensor) -> SecondOrder:
+        """Gauss-Newton matrix of the energy and the decoder's curvature in the diagonal blocks of the exact Hessian.
 
         Cost: 3 + 4 d decoder calls a vertex.
         """
         p, n, d = vertices.shape
         bend = 2 * (n + 1) * (2 * x[:, 1:-1] - x[:, :-2] - x[:, 2:])
-        parts, exact = [], []
+        parts = []
         for rows in row_chunks(p, n * d * self.x0.shape[-1]):
             block, hessian = jacobian_and_hessian(self.immerse, vertices[rows].reshape(-1, d), bend[rows].flatten(0, 1))
-            parts.append(_normal_blocks(block.unflatten(0, (-1, n))))
-            exact.append(BlockTridiagonal(parts[-1].diagonal + hessian.unflatten(0, (-1, n)), parts[-1].upper))
-        return BlockTridiagonal.stack(parts), BlockTridiagonal.stack(exact)
+            parts.append(SecondOrder(_normal_blocks(block.unflatten(0, (-1, n))), hessian.unflatten(0, (-1, n))))
+        return SecondOrder.stack(parts)
 
     def metric_step(self, vertices: Tensor, now: Evaluation | None = None) -> tuple[Tensor, Tensor]:
         """First-order defect `(P,)`: relative metric size of the Gauss-Newton step left at `vertices`, and its noise floor."""

@@ -1,15 +1,15 @@
 """From a coarse curve to a certified number: segments are doubled until length and upper bound agree to the tolerance."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from egregium.geodesics.curve import Curve
-from egregium.geodesics.measure import end_momenta, extrapolate, polygon, quadrature
+from egregium.geodesics.measure import end_momenta, extrapolate, polygon, rectify
 from egregium.geodesics.problem import Problem
-from egregium.geodesics.search import TUNNELLED
 from egregium.geodesics.solvers.base import Solution, Solver, Termination
+from egregium.geodesics.starts import TUNNELLED
 from egregium.numerics import splines
 from egregium.numerics.derivatives import jacobian
 from egregium.status import Status
@@ -85,14 +85,23 @@ class _Series:
     def limit(self, name: str, rows: Tensor) -> tuple[Tensor, Tensor]:
         return extrapolate([level[name][rows] for level in self.levels])
 
+    def length(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Richardson's limit of the lengths and its error, infinite for a single level."""
+        length, error = self.limit("length", rows)
+        if len(self.levels) == 2:
+            defect = (self.levels[0]["length"][rows] - self.levels[1]["length"][rows]).abs() / (3 * length)
+            error = 200 * defect**2 * length  # measured: up to 190 on folded decoders, 30 to 60 commonly
+        return length, error
+
 
 def refine(
     problem: Problem, coarse: Solution, solver: Solver, plan: list[int], termination: Termination, rtol: float
 ) -> Certified:
     """Double the segments of the curves `coarse` through `plan` until each length is known to `rtol`.
 
-    A row is CONVERGED when the solver met its first-order tolerance, Richardson's limit is settled to `rtol`, and the
-    length of an admissible curve, by quadrature of its speed, agrees with it to `rtol`. Where the two are far apart the
+    A row is CONVERGED when the solver met its first-order tolerance and either Richardson's limit is settled to `rtol` and
+    the length of an admissible curve, by rectification, agrees with it, or the least discrete energy, whose root is no
+    longer than the geodesic, and that curve enclose the length to `rtol`. Where polygon and curve are far apart, the
     polygon has tunnelled through a fold of the decoder: STALLED at once, to be started again with shorter segments.
     """
     rows = torch.arange(len(problem), device=problem.z0.device)
@@ -102,8 +111,9 @@ def refine(
     for depth, _ in enumerate(plan):
         if depth:
             finer = splines.doubled(problem[rows].nodes(solution.vertices))[:, 1:-1]
-            found = solver.minimise(problem[rows], finer, termination)
-            solution = Solution(found.vertices, found.x, found.energy, found.steps + solution.steps, found.status)
+            model = None if solution.model is None else solution.model.prolonged()
+            found = solver.minimise(problem[rows], finer, termination, model)
+            solution = replace(found, steps=found.steps + solution.steps)
         start, end = end_momenta(solution.x)
         series.add(
             len(problem), rows, length=polygon(solution.x), energy=solution.energy,
@@ -129,39 +139,39 @@ def _certify(
     last: bool,
 ) -> tuple[Certified | None, Tensor]:
     """Measure the curves that need no further level, and say which they are."""
-    length, error = series.limit("length", rows)
-    noise = _noise(solution)
-    if len(series.levels) == 2:
-        defect = (series.levels[0]["length"][rows] - series.levels[1]["length"][rows]).abs() / (3 * length)
-        error = 200 * defect**2 * length  # measured: up to 250 on folded decoders, 30 to 60 commonly
-    failed = solution.status != Status.CONVERGED
-    settled = (error + noise * length <= rtol * length) & (len(series.levels) > 1)
-    candidates = failed | settled | last | (len(series.levels) > 1)
-    if not candidates.any():
-        return None, candidates
-    curve = quadrature(problem[rows[candidates]], solution.vertices[candidates])
-    gap = torch.full_like(length, torch.inf)
-    gap[candidates] = (curve.length - length[candidates]).abs() + curve.error
-    agrees = (3 * gap + noise * length <= rtol * length) & (settled | torch.tensor(len(series.levels) == 1))
-    tunnelled = (gap > TUNNELLED * length) & (len(series.levels) > 1)
-    leaves = failed | agrees | last | tunnelled
+    noise, failed = _noise(solution), solution.status != Status.CONVERGED
+    looked = failed if len(series.levels) == 1 and not last else torch.ones_like(failed)
+    if not looked.any():
+        return None, looked
+    here, rows, noise = solution[looked], rows[looked], noise[looked]
+    curve = rectify(problem[rows], here.vertices, here.x)
+    length, error = series.length(rows)
+    gap = (curve.length - length).abs() + curve.error
+    agrees = torch.maximum(error, 3 * gap) + noise * length <= rtol * length
+    lower, upper = here.energy.sqrt(), torch.fmax(curve.upper, length) * (1 + noise)
+    enclosed = upper - lower + noise * length <= rtol * length
+    sound = agrees | enclosed
+    leaves = failed[looked] | sound | (gap > TUNNELLED * length) | last
 
-    chosen, inner = rows[leaves], leaves[candidates]
-    status = solution.status[leaves].clone()
-    status[(status == Status.CONVERGED) & ~agrees[leaves]] = Status.STALLED
-    length = length[leaves]
-    upper = torch.fmax(curve.length[inner] + curve.error[inner], length) * (1 + noise[leaves])
-    energy = torch.maximum(series.limit("energy", rows[leaves])[0], length**2)
+    length = torch.where(agrees, length, length.clamp(lower, curve.upper.nan_to_num(torch.inf)))
+    status = torch.where(sound | (here.status != Status.CONVERGED), here.status, int(Status.STALLED)).to(torch.int8)
+    energy = torch.maximum(series.limit("energy", rows)[0], length**2)
+    velocities, wrong = _directions(rows, series, frames, length)
+    segments = torch.full_like(here.steps, here.x.shape[1] - 1)
+    found = Certified(length, energy, upper, status, segments, here.steps, *velocities, wrong, curve.curve)
+    return found.at(leaves), looked.index_put((looked.nonzero().flatten(),), leaves)
+
+
+def _directions(
+    rows: Tensor, series: _Series, frames: tuple[_Frames, _Frames], length: Tensor
+) -> tuple[tuple[Tensor, Tensor], Tensor]:
+    """Velocities at both ends `(P, d)`, and the larger error of the two unit directions in radians."""
     velocities, wrong = [], torch.zeros_like(length)
     for frame, name in zip(frames, ("start", "end"), strict=True):
-        coefficients, moved = series.limit(name, chosen)
-        velocities.append(frame.latent(chosen, coefficients, length))
-        wrong = torch.maximum(wrong, moved / length)
-    segments = torch.full_like(solution.steps[leaves], solution.x.shape[1] - 1)
-    found = Certified(
-        length, energy, upper, status, segments, solution.steps[leaves], velocities[0], velocities[1], wrong, curve.curve[inner]
-    )
-    return found, leaves
+        coefficients, error = series.limit(name, rows)
+        velocities.append(frame.latent(rows, coefficients, length))
+        wrong = torch.maximum(wrong, error / length)
+    return (velocities[0], velocities[1]), wrong
 
 
 def _noise(solution: Solution) -> Tensor:

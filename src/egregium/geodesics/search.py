@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 
 from egregium.geodesics.certificate import second_variation
-from egregium.geodesics.measure import polygon, quadrature
+from egregium.geodesics.measure import polygon, rectify
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.solvers.base import Solution, Solver, Termination
+from egregium.geodesics.starts import TUNNELLED
 from egregium.status import Status
 
 DISTINCT = 0.02
-OPEN = 1.2
+OPEN = 2.0
 PUSH = 0.3
 ESCAPES = 3
-TUNNELLED = 0.2
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,22 @@ class Found:
     length: Tensor
     second_best: Tensor
 
+    def knows(self, rows: Tensor, tried: Solution) -> Tensor:
+        """Whether the curves `tried` of the pairs `rows` are those already found."""
+        gap = torch.linalg.vector_norm(tried.x - self.best.x[rows], dim=-1).amax(-1)
+        return (gap <= DISTINCT * self.length[rows]) & (self.best.status[rows] == Status.CONVERGED)
+
+    def counted(self, rows: Tensor, steps: Tensor) -> "Found":
+        """With the steps of solves that found nothing new."""
+        return replace(self, best=replace(self.best, steps=self.best.steps.index_add(0, rows, steps)))
+
     def improved(self, rows: Tensor, candidates: Minima) -> "Found":
         """With `candidates` for the pairs `rows` taken where shorter, the loser kept as second best where it is distinct."""
         mine, theirs, other = self.length[rows], candidates.length, candidates.solution
         usable = (other.status == Status.CONVERGED) & torch.isfinite(theirs)
         failed = self.best.status[rows] != Status.CONVERGED
         wins = usable & (failed | (theirs < mine))
-        gap = torch.linalg.vector_norm(other.x - self.best.x[rows], dim=-1).amax(-1)
-        distinct = usable & ~failed & (gap > DISTINCT * torch.minimum(mine, theirs))
+        distinct = usable & ~failed & ~self.knows(rows, other)
         loser_is_minimum = torch.where(wins, ~self.saddle[rows], ~candidates.saddle)
         loser = torch.where(distinct & loser_is_minimum, torch.maximum(mine, theirs), torch.nan)
         taken = rows[wins]
@@ -57,13 +65,12 @@ class Found:
         )
 
 
-def minima(problem: Problem, start: Tensor, solver: Solver, termination: Termination) -> Minima:
-    """Solve from `start` `(P, T - 1, d)`, leave saddles along their steepest descent, both ways.
+def minima(problem: Problem, solution: Solution, solver: Solver, termination: Termination) -> Minima:
+    """Leave saddles among critical curves along their steepest descent, both ways, and rectify what is found.
 
     Curves that are far longer than their polygon, which then tunnels through a fold, are STALLED.
     """
-    solution = solver.minimise(problem, start, termination)
-    saddle = torch.zeros(len(problem), dtype=torch.bool, device=start.device)
+    saddle = torch.zeros(len(problem), dtype=torch.bool, device=solution.x.device)
     rows = (solution.status == Status.CONVERGED).nonzero().flatten()
     for _ in range(ESCAPES):
         if not len(rows):
@@ -73,7 +80,7 @@ def minima(problem: Problem, start: Tensor, solver: Solver, termination: Termina
         rows, descent = rows[~minimum], descent[~minimum]
         if len(rows):
             solution = _escape(problem, solution, rows, descent, solver, termination)
-    length = quadrature(problem, solution.vertices).length
+    length = rectify(problem, solution.vertices, solution.x).length
     tunnelled = (length > (1 + TUNNELLED) * polygon(solution.x)) & (solution.status == Status.CONVERGED)
     status = torch.where(tunnelled, int(Status.STALLED), solution.status).to(torch.int8)
     return Minima(replace(solution, status=status), saddle, length)
@@ -93,16 +100,22 @@ def _escape(
     return replace(solution.updated(rows[lower], best[lower]), steps=total)
 
 
-def search(problem: Problem, starts: Sequence[Tensor], solver: Solver, termination: Termination) -> Found:
+def search(
+    problem: Problem, starts: Sequence[Tensor], solver: Solver, termination: Termination, insured: float = OPEN
+) -> Found:
     """Best coarse curves over several starts, each `(P, T - 1, d)`.
 
     The first start is solved for every pair. The others are insurance against a better route elsewhere, paid only where
-    the certificate is open: where the curve found is far longer than the decoded chord, its lower bound.
+    the certificate is open: where the curve found is longer than `insured` times the decoded chord, its lower bound.
     """
-    first = minima(problem, starts[0], solver, termination)
+    first = minima(problem, solver.minimise(problem, starts[0], termination), solver, termination)
     found = Found(first.solution, first.saddle, first.length, torch.full_like(first.length, torch.nan))
-    closed = (first.solution.status == Status.CONVERGED) & (first.length <= OPEN * problem.chord)
+    closed = (first.solution.status == Status.CONVERGED) & (first.length <= insured * problem.chord)
     rows = (~closed).nonzero().flatten()
     for start in starts[1:] if len(rows) else ():
-        found = found.improved(rows, minima(problem[rows], start[rows], solver, termination))
+        tried = solver.minimise(problem[rows], start[rows], termination)
+        other = ~found.knows(rows, tried)
+        found, new = found.counted(rows[~other], tried.steps[~other]), rows[other]
+        if len(new):
+            found = found.improved(new, minima(problem[new], tried[other], solver, termination))
     return found

@@ -1,42 +1,96 @@
-"""Starting curves that do not depend on how the latent space is drawn."""
+"""Starting curves, and how many segments it takes to follow them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from egregium.geodesics.measure import quadrature
+from egregium.geodesics.measure import polygon
 from egregium.geodesics.problem import Problem
 from egregium.numerics.derivatives import jacobian
-from egregium.numerics.splines import resampled
+from egregium.numerics.splines import doubled, resampled
 
+WALK = 8
 CORRECTIONS = 2
 DAMPING = 1e-2
+RESOLVED = 32
+TUNNELLED = 0.2
+BENT = 0.03
 
 
-def given(curve: Tensor, segments: int) -> Tensor:
-    """Free vertices `(P, segments - 1, d)` of a user's curve `(P, n, d)` at uniform t."""
+@dataclass(frozen=True)
+class Candidates:
+    """Curves `(P, RESOLVED + 1, d)` to start from, the best first, and the fewest `segments` `(P,)` that see their folds.
+
+    A polygon of too few segments tunnels: its vertices lie on the decoded surface, its chords cut through the folds. The
+    curves are the library's `own`, or the user's, who wants each of his to be tried.
+    """
+
+    curves: tuple[Tensor, ...]
+    segments: Tensor
+    own: bool
+
+    def __getitem__(self, rows: Tensor) -> "Candidates":
+        return Candidates(tuple(curve[rows] for curve in self.curves), self.segments[rows], self.own)
+
+    def vertices(self, segments: int) -> list[Tensor]:
+        """Free vertices `(P, segments - 1, d)` of every curve."""
+        return [_sampled(curve, segments)[:, 1:-1] for curve in self.curves]
+
+
+def ranked(problem: Problem, curves: Sequence[Tensor], own: bool, segments: Sequence[int] | None) -> Candidates:
+    """Curves `(P, RESOLVED + 1, d)` with the resolution that they need, the library's own with the shorter ones first.
+
+    A solver's own `segments` go before what is needed. Cost: 31 decoder calls a curve.
+    """
+    lengths = []
+    for z in curves:
+        inner = problem.immerse(z[:, 1:-1].flatten(0, 1)).unflatten(0, (len(z), -1))
+        x = torch.cat([problem.x0[:, None], inner, problem.x1[:, None]], 1)
+        lengths.append(torch.stack([polygon(x[:, :: RESOLVED // n]) for n in (8, 16, RESOLVED)], -1))
+    measured, stacked = torch.stack(lengths), torch.stack(list(curves))
+    if own:
+        order = measured[..., -1].nan_to_num(torch.inf).argsort(dim=0, stable=True)
+        measured = measured.gather(0, order[..., None].expand_as(measured))
+        stacked = stacked.gather(0, order[..., None, None].expand_as(stacked))
+    tunnels = measured[0, :, -1:] > (1 + BENT) * measured[0, :, :-1]
+    needed = torch.where(tunnels[:, 1], RESOLVED, torch.where(tunnels[:, 0], 16, 8))
+    return Candidates(tuple(stacked), needed if segments is None else torch.full_like(needed, segments[0]), own)
+
+
+def _sampled(curve: Tensor, segments: int) -> Tensor:
+    while curve.shape[1] - 1 < segments:
+        curve = doubled(curve)
+    stride, odd = divmod(curve.shape[1] - 1, segments)
+    return given(curve, segments) if odd else curve[:, ::stride]
+
+
+def given(curve: Tensor, segments: int = RESOLVED) -> Tensor:
+    """A user's curve `(P, n, d)` at uniform t, in straight pieces, as `(P, segments + 1, d)`."""
     t = torch.linspace(0, 1, curve.shape[1], dtype=curve.dtype, device=curve.device).expand(len(curve), -1)
-    return resampled(curve, t, segments)[:, 1:-1]
+    return resampled(curve, t, segments)
 
 
-def along_chord(problem: Problem, segments: int) -> Tensor:
-    """Free vertices `(P, segments - 1, d)` that follow the decoded chord from both ends to the middle.
+def along_chord(problem: Problem) -> Tensor:
+    """Curves `(P, RESOLVED + 1, d)` that follow the decoded chord from both ends to the middle.
 
     Each vertex is one Levenberg-Marquardt step further than the one before, towards the next point of the ambient segment
     from `x0` to `x1`: built from decoded quantities, hence to first order independent of the latent coordinates.
-    Cost: `segments (3 + 2 d)` decoder calls a pair.
+    Cost: some `16 (5 + 2 d)` decoder calls a pair.
     """
-    half = segments // 2
+    half = WALK // 2
     ends, goals = torch.cat([problem.z0, problem.z1]), torch.cat([problem.x1, problem.x0])
     origins = torch.cat([problem.x0, problem.x1])
     walked, z = [], ends
     for k in range(1, half + 1):
-        target = torch.lerp(origins, goals, k / segments)
+        target = torch.lerp(origins, goals, k / WALK)
         for _ in range(CORRECTIONS):
             z = _towards(problem, z, target)
         walked.append(z)
     forward, backward = (torch.stack([step[rows] for step in walked], 1) for rows in _halves(len(problem)))
     middle = 0.5 * (forward[:, -1:] + backward[:, -1:])
-    return torch.cat([forward[:, :-1], middle, backward[:, :-1].flip(1)], 1)
+    return _sampled(problem.nodes(torch.cat([forward[:, :-1], middle, backward[:, :-1].flip(1)], 1)), RESOLVED)
 
 
 def _halves(pairs: int) -> tuple[slice, slice]:
@@ -54,10 +108,3 @@ def _towards(problem: Problem, z: Tensor, target: Tensor) -> Tensor:
     trial = z + step
     nearer = (problem.immerse(trial) - target).norm(dim=-1) < miss.norm(dim=-1)
     return torch.where((nearer & (info == 0))[:, None], trial, z)
-
-
-def by_length(problem: Problem, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Two starts of each pair, the shorter first, as measured along the curves: polygons may tunnel through folds."""
-    swap = quadrature(problem, second).length < quadrature(problem, first).length
-    pick = swap[:, None, None]
-    return torch.where(pick, second, first), torch.where(pick, first, second)

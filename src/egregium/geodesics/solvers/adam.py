@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from egregium.geodesics.problem import Evaluation, Problem
+from egregium.geodesics.second_order import SecondOrder
 from egregium.geodesics.solvers.base import Solution, Termination
 from egregium.geodesics.solvers.first_order import judged
 from egregium.status import Status
@@ -38,7 +39,9 @@ class Adam:
     segments: tuple[int, ...] | None = None
     max_steps: int = 4096
 
-    def minimise(self, problem: Problem, vertices: Tensor, termination: Termination) -> Solution:
+    def minimise(
+        self, problem: Problem, vertices: Tensor, termination: Termination, model: SecondOrder | None = None
+    ) -> Solution:
         state = _State.start(problem, vertices)
         result = state.solution(torch.full_like(state.since, Status.NONFINITE, dtype=torch.int8), 0)
         state = state[torch.isfinite(state.now.energy) & (state.now.energy > 0)]

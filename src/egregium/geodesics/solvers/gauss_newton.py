@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from egregium.geodesics.problem import Evaluation, Problem
+from egregium.geodesics.second_order import SecondOrder
 from egregium.geodesics.solvers.base import Solution, Termination
-from egregium.numerics.tridiagonal import BlockTridiagonal
+from egregium.geodesics.solvers.secant import Secants, dot
 from egregium.status import Status
 
+HISTORY = 5
 ROUNDING = 30  # steps this near the noise floor that no longer shrink are rounding
 
 
@@ -32,14 +34,16 @@ class GaussNewton:
     References: Nocedal and Wright 2006, chapters 3 and 10; the energy: Shao, Kumar, Fletcher 2018 (arXiv 1711.08014).
     """
 
-    refresh: float = 0.3
+    refresh: float = 0.8
     reach: float = 0.5
     newton: bool = True
     segments: tuple[int, ...] | None = None
     max_steps: int = 200
 
-    def minimise(self, problem: Problem, vertices: Tensor, termination: Termination) -> Solution:
-        state = _State.start(problem, vertices, self.newton)
+    def minimise(
+        self, problem: Problem, vertices: Tensor, termination: Termination, model: SecondOrder | None = None
+    ) -> Solution:
+        state = _State.start(problem, vertices, self.newton, model)
         result = state.solution(torch.full((len(problem),), Status.NONFINITE, dtype=torch.int8, device=vertices.device))
         state = state[torch.isfinite(state.now.energy) & (state.now.energy > 0)]
         while len(state.rows):
@@ -51,8 +55,11 @@ class GaussNewton:
 
     def _step(self, state: "_State", termination: Termination) -> "tuple[_State, Tensor, Tensor]":
         """One step of every active pair; the new state, which pairs are finished, and their status."""
-        delta, definite = state.model.damped(state.damping).solve(-state.now.gradient)
-        size = (0.5 * state.model.quadratic(delta).double() / state.now.energy).clamp_min(0).sqrt() * (1 + state.damping)
+        matrix = state.model.hessian
+        damped = matrix.damped(state.damping)
+        delta = state.secants.inverse(-state.now.gradient, lambda q: damped.solve(q)[0])
+        definite = torch.isfinite(delta).all((-2, -1))
+        size = (0.5 * matrix.quadratic(delta).double() / state.now.energy).clamp_min(0).sqrt() * (1 + state.damping)
         reach = (self.reach / size).clamp_max(1).to(delta)
         moved = torch.where(definite[:, None, None], state.vertices + reach[:, None, None] * delta, state.vertices)
         trial = state.problem.evaluate(moved)
@@ -62,7 +69,7 @@ class GaussNewton:
         vertices = torch.where(accept[:, None, None], moved, state.vertices)
         slow = ~(size <= self.refresh * state.size)
         fresh = state.age == 0
-        gain = (state.now.energy - trial.energy) / _promised(state, delta, reach).double()
+        gain = (state.now.energy - trial.energy) / _promised(state.now.gradient, delta, reach).double()
         damping = torch.where(accept, _adapted(state.damping, gain), torch.where(fresh, _raised(state.damping), state.damping))
         steps = state.steps + 1
 
@@ -73,7 +80,8 @@ class GaussNewton:
         finished, status = _outcome(done, stuck, steps >= termination.max_steps)
 
         size = torch.where(accept, size, state.size)
-        after = _State(state.problem, state.rows, vertices, now, state.model, damping, size, state.age + 1, steps)
+        secants = state.secants.learned(accept & (damping == 0), vertices - state.vertices, now.gradient - state.now.gradient)
+        after = _State(state.problem, state.rows, vertices, now, state.model, secants, damping, size, state.age + 1, steps)
         renew = ~finished & torch.where(accept, slow, ~fresh)
         return after.renewed(renew, self.newton), finished, status
 
@@ -86,26 +94,29 @@ class _State:
     rows: Tensor
     vertices: Tensor
     now: Evaluation
-    model: BlockTridiagonal
+    model: SecondOrder
+    secants: Secants
     damping: Tensor
     size: Tensor
     age: Tensor
     steps: Tensor
 
     @staticmethod
-    def start(problem: Problem, vertices: Tensor, newton: bool) -> "_State":
+    def start(problem: Problem, vertices: Tensor, newton: bool, model: SecondOrder | None) -> "_State":
         now = problem.evaluate(vertices)
         zero = torch.zeros(len(problem), dtype=vertices.dtype, device=vertices.device)
         count = torch.zeros(len(problem), dtype=torch.int32, device=vertices.device)
         rows = torch.arange(len(problem), device=vertices.device)
-        model = _model(problem, vertices, now, newton)
-        return _State(problem, rows, vertices, now, model, zero, zero.double() + torch.inf, count, count.clone())
+        age = count.clone() if model is None else count + 1
+        model = _model(problem, vertices, now, newton) if model is None else model
+        secants = Secants.empty(vertices, HISTORY)
+        return _State(problem, rows, vertices, now, model, secants, zero, zero.double() + torch.inf, age, count)
 
     def __getitem__(self, keep: Tensor) -> "_State":
         return self if bool(keep.all()) else _State(*(value[keep] for value in vars(self).values()))
 
     def solution(self, status: Tensor) -> Solution:
-        return Solution(self.vertices, self.now.x, self.now.energy, self.steps, status)
+        return Solution(self.vertices, self.now.x, self.now.energy, self.steps, status, self.model)
 
     def renewed(self, renew: Tensor, newton: bool) -> "_State":
         """The state with the model recomputed in the rows `renew`."""
@@ -113,17 +124,15 @@ class _State:
             return self
         part = self[renew]
         model = self.model.updated(renew.nonzero().flatten(), _model(part.problem, part.vertices, part.now, newton))
-        return replace(self, model=model, age=torch.where(renew, 0, self.age))
+        return replace(self, model=model, secants=self.secants.forgotten(renew), age=torch.where(renew, 0, self.age))
 
 
-def _model(problem: Problem, vertices: Tensor, now: Evaluation, newton: bool) -> BlockTridiagonal:
+def _model(problem: Problem, vertices: Tensor, now: Evaluation, newton: bool) -> SecondOrder:
     """The exact Hessian where it is positive definite, else the Gauss-Newton matrix."""
-    if not newton:
-        return problem.gauss_newton(vertices)
-    metric, hessian = problem.second_order(vertices, now.x)
-    _, definite = hessian.solve(now.gradient)
-    rows = definite.nonzero().flatten()
-    return metric.updated(rows, hessian[rows])
+    if newton:
+        return problem.second_order(vertices, now.x).convex(now.gradient)
+    metric = problem.gauss_newton(vertices)
+    return SecondOrder(metric, torch.zeros_like(metric.diagonal))
 
 
 def _outcome(done: Tensor, stuck: Tensor, spent: Tensor) -> tuple[Tensor, Tensor]:
@@ -138,10 +147,9 @@ def _remaining(contraction: Tensor) -> Tensor:
     return (contraction / (1 - contraction)).clamp_min(1)
 
 
-def _promised(state: _State, delta: Tensor, reach: Tensor) -> Tensor:
-    """Decrease of the energy that the model predicts for the step `reach delta`, `(P,)`."""
-    slope = -(state.now.gradient * delta).sum((-2, -1))
-    return reach * slope - 0.5 * reach**2 * state.model.quadratic(delta)
+def _promised(gradient: Tensor, delta: Tensor, reach: Tensor) -> Tensor:
+    """Decrease of the energy that the model, whose minimum is at `delta`, predicts for the step `reach delta`, `(P,)`."""
+    return -dot(gradient, delta) * reach * (1 - 0.5 * reach)
 
 
 def _adapted(damping: Tensor, gain: Tensor) -> Tensor:

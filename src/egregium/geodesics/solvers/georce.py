@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from egregium.geodesics.problem import Evaluation, Problem
+from egregium.geodesics.second_order import SecondOrder
 from egregium.geodesics.solvers.base import Solution, Termination
 from egregium.geodesics.solvers.descent import Backtracking, descend
 from egregium.numerics.derivatives import jacobian, row_chunks
@@ -46,7 +47,9 @@ class Georce:
     segments: tuple[int, ...] | None = None
     max_steps: int = 1000
 
-    def minimise(self, problem: Problem, vertices: Tensor, termination: Termination) -> Solution:
+    def minimise(
+        self, problem: Problem, vertices: Tensor, termination: Termination, model: SecondOrder | None = None
+    ) -> Solution:
         return descend(problem, vertices, termination, _Metrics.of(problem), Backtracking(self.shrink, DECREASE))
 
 

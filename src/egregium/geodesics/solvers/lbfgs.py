@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from egregium.geodesics.problem import Evaluation, Problem
+from egregium.geodesics.second_order import SecondOrder
 from egregium.geodesics.solvers.base import Solution, Termination
 from egregium.geodesics.solvers.descent import Backtracking, descend
-
-CURVATURE = 1e-8
+from egregium.geodesics.solvers.secant import Secants, dot
 
 
 @dataclass(frozen=True)
@@ -35,55 +35,39 @@ class LBFGS:
     segments: tuple[int, ...] | None = None
     max_steps: int = 1000
 
-    def minimise(self, problem: Problem, vertices: Tensor, termination: Termination) -> Solution:
-        return descend(problem, vertices, termination, _History.empty(vertices, self.history), Backtracking())
+    def minimise(
+        self, problem: Problem, vertices: Tensor, termination: Termination, model: SecondOrder | None = None
+    ) -> Solution:
+        return descend(problem, vertices, termination, _History(Secants.empty(vertices, self.history)), Backtracking())
 
 
 @dataclass(frozen=True)
 class _History:
-    """Steps and changes of gradient `(P, m, T - 1, d)`, oldest first; `rho = 1 / <step, change>` `(P, m)`, 0 where unused."""
+    """Secant pairs about the flat space's Hessian times a scalar."""
 
-    steps: Tensor
-    changes: Tensor
-    rho: Tensor
-
-    @staticmethod
-    def empty(vertices: Tensor, size: int) -> "_History":
-        blank = torch.zeros_like(vertices)[:, None].expand(-1, size, -1, -1)
-        return _History(blank, blank, vertices.new_zeros(len(vertices), size))
+    secants: Secants
 
     def __getitem__(self, rows: Tensor) -> "_History":
-        return _History(self.steps[rows], self.changes[rows], self.rho[rows])
+        return _History(self.secants[rows])
 
     def direction(self, problem: Problem, vertices: Tensor, now: Evaluation) -> Tensor:
-        """Minus the inverse Hessian's estimate times the gradient, by the two-loop recursion."""
-        q, weights = now.gradient, []
-        for k in reversed(range(self.rho.shape[1])):
-            weights.append(self.rho[:, k] * _dot(self.steps[:, k], q))
-            q = q - _times(weights[-1], self.changes[:, k])
-        r = _times(self._scale(problem, vertices, now), smoothed(q))
-        for k, weight in enumerate(reversed(weights)):
-            r = r + _times(weight - self.rho[:, k] * _dot(self.changes[:, k], r), self.steps[:, k])
-        return -r
+        """Minus the inverse Hessian's estimate times the gradient."""
+        scale = self._scale(problem, vertices, now)[:, None, None]
+        return -self.secants.inverse(now.gradient, lambda q: scale * smoothed(q))
 
     def _scale(self, problem: Problem, vertices: Tensor, now: Evaluation) -> Tensor:
         """Inverse of the mean squared stretch of the immersion, `(P,)`: by the last pair, else along the whole curve."""
         latent = (problem.nodes(vertices).diff(dim=1).double() ** 2).sum((-2, -1)) * (vertices.shape[1] + 1)
-        last = self.changes[:, -1]
-        fitted = 1 / (self.rho[:, -1] * _dot(last, smoothed(last)))
-        return torch.where(self.rho[:, -1] > 0, fitted, (latent / now.energy).to(fitted))
+        last, rho = self.secants.changes[:, -1], self.secants.rho[:, -1]
+        fitted = 1 / (rho * dot(last, smoothed(last)))
+        return torch.where(rho > 0, fitted, (latent / now.energy).to(fitted))
 
     def learned(self, moved: Tensor, step: Tensor, change: Tensor) -> "_History":
-        product = _dot(step, change)
-        sound = moved & (product > CURVATURE * _dot(step, step).sqrt() * _dot(change, change).sqrt())
-        rho = torch.where(sound, 1 / product, 0.0)
-        return _History(
-            _appended(self.steps, step, sound), _appended(self.changes, change, sound), _appended(self.rho, rho, sound)
-        )
+        return _History(self.secants.learned(moved, step, change))
 
     def forgotten(self, failed: Tensor) -> "tuple[_History, Tensor]":
-        forgot = failed & (self.rho > 0).any(-1)
-        return _History(self.steps, self.changes, torch.where(failed[:, None], 0.0, self.rho)), forgot
+        forgot = failed & (self.secants.rho > 0).any(-1)
+        return _History(self.secants.forgotten(failed)), forgot
 
 
 def smoothed(gradient: Tensor) -> Tensor:
@@ -91,16 +75,3 @@ def smoothed(gradient: Tensor) -> Tensor:
     slope = torch.nn.functional.pad(gradient.cumsum(1), (0, 0, 1, 0))
     slope = (slope.mean(1, keepdim=True) - slope) / (2 * slope.shape[1])
     return slope[:, :-1].cumsum(1)
-
-
-def _appended(stored: Tensor, new: Tensor, rows: Tensor) -> Tensor:
-    shape = (-1, *[1] * (stored.ndim - 1))
-    return torch.where(rows.reshape(shape), torch.cat([stored[:, 1:], new[:, None]], 1), stored)
-
-
-def _dot(a: Tensor, b: Tensor) -> Tensor:
-    return (a * b).sum((-2, -1))
-
-
-def _times(weight: Tensor, vectors: Tensor) -> Tensor:
-    return weight[:, None, None] * vectors

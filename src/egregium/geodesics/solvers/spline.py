@@ -9,6 +9,7 @@ from torch import Tensor
 
 from egregium.errors import OptionError
 from egregium.geodesics.problem import Problem
+from egregium.geodesics.second_order import SecondOrder
 from egregium.geodesics.solvers.adam import Moments
 from egregium.geodesics.solvers.base import Solution, Termination
 from egregium.geodesics.solvers.first_order import judged
@@ -61,7 +62,9 @@ class Spline:
         if self.pieces < 1:
             raise OptionError(f"Spline(pieces=...) must be at least 1; got {self.pieces}.")
 
-    def minimise(self, problem: Problem, vertices: Tensor, termination: Termination) -> Solution:
+    def minimise(
+        self, problem: Problem, vertices: Tensor, termination: Termination, model: SecondOrder | None = None
+    ) -> Solution:
         basis = spline_basis(self.pieces, vertices.shape[1] + 1).to(vertices)
         line = problem.straight(vertices.shape[1] + 1)
         state = _State.start(problem, line, torch.linalg.pinv(basis) @ (vertices - line))

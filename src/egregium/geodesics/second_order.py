@@ -1,0 +1,60 @@
+"""The quadratic model of the energy about a discrete curve, and how it is carried to a finer one."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from egregium.numerics.tridiagonal import BlockTridiagonal
+
+
+@dataclass(frozen=True)
+class SecondOrder:
+    """Gauss-Newton `metric` `2 T D^T J^T J D`, and what the Hessian adds: the decoder's `curvature` `(P, T - 1, d, d)`."""
+
+    metric: BlockTridiagonal
+    curvature: Tensor
+
+    def __getitem__(self, rows: Tensor) -> "SecondOrder":
+        return SecondOrder(self.metric[rows], self.curvature[rows])
+
+    def updated(self, rows: Tensor, other: "SecondOrder") -> "SecondOrder":
+        """This batch with `rows` replaced by those of `other`."""
+        return SecondOrder(self.metric.updated(rows, other.metric), self.curvature.index_copy(0, rows, other.curvature))
+
+    @staticmethod
+    def stack(parts: "list[SecondOrder]") -> "SecondOrder":
+        """Batches one after the other."""
+        return SecondOrder(BlockTridiagonal.stack([p.metric for p in parts]), torch.cat([p.curvature for p in parts]))
+
+    @property
+    def hessian(self) -> BlockTridiagonal:
+        """The Hessian of the energy, or what stands for it."""
+        return BlockTridiagonal(self.metric.diagonal + self.curvature, self.metric.upper)
+
+    def convex(self, gradient: Tensor) -> "SecondOrder":
+        """Without curvature in the rows whose Hessian is not positive definite; any `gradient` `(P, T - 1, d)` will do."""
+        _, definite = self.hessian.solve(gradient)
+        return SecondOrder(self.metric, torch.where(definite[:, None, None, None], self.curvature, 0))
+
+    def prolonged(self) -> "SecondOrder":
+        """The model of curves with every segment halved, without a decoder call: Jacobians interpolated linearly.
+
+        With `G_i = J_i^T J_i` and `C_i = J_i^T J_{i+1}` the new vertex between has `(G_i + G_{i+1} + C_i + C_i^T) / 4`; beyond
+        the outermost vertices the Jacobian is continued as it is.
+        """
+        g, c = self.metric.diagonal, self.metric.upper
+        between = 0.5 * (g[:, :-1] + g[:, 1:]) - c - c.mT
+        odd = torch.cat([2 * g[:, :1], between, 2 * g[:, -1:]], 1)
+        from_odd = torch.cat([-g[:, :1], c - 0.5 * g[:, 1:]], 1)
+        from_even = torch.cat([c - 0.5 * g[:, :-1], -g[:, -1:]], 1)
+        k = 0.5 * self.curvature
+        bent = torch.cat([k[:, :1], 0.5 * (k[:, :-1] + k[:, 1:]), k[:, -1:]], 1)
+        metric = BlockTridiagonal(_interleaved(odd, 2 * g), _interleaved(from_odd, from_even))
+        return SecondOrder(metric, _interleaved(bent, k))
+
+
+def _interleaved(odd: Tensor, even: Tensor) -> Tensor:
+    """Blocks `(P, n + 1 or n, d, d)` and `(P, n, d, d)` in turn, the first of `odd` first."""
+    n = even.shape[1]
+    return torch.cat([torch.stack([odd[:, :n], even], 2).flatten(1, 2), odd[:, n:]], 1)
