@@ -210,27 +210,27 @@ class _Solved:
 
 
 def _persistent(space: ImmersedSpace, problem: Problem, options: _Options, curves: list[Tensor]) -> _Solved:
-    """Solve each pair with the segments that its starts need, and again with shorter ones where the curve tunnelled."""
+    """Solve each pair with the segments that its starts need; where its curve tunnelled, with shorter ones and every start."""
     starts, disconnected = _starts(space, problem, options, curves)
 
-    def solved(rows: Tensor, coarse: Tensor) -> _Solved:
+    def solved(rows: Tensor, coarse: Tensor, insured: float) -> _Solved:
         parts, order = [], []
         for segments in coarse.unique().tolist():
             order.append((coarse == segments).nonzero().flatten())
             here = rows[order[-1]]
-            parts.append(_solve(space, options, segments, problem[here], starts[here], disconnected[here]))
+            parts.append(_solve(space, options, segments, insured, problem[here], starts[here], disconnected[here]))
         return _Solved.joined(parts, torch.cat(order))
 
     coarse = starts.segments
-    found = solved(torch.arange(len(problem), device=coarse.device), coarse)
+    found = solved(torch.arange(len(problem), device=coarse.device), coarse, OPEN if starts.own else 0.0)
     while options.solver.segments is None:
         coarse = coarse * FINER
-        gap = found.certified.upper > (1 + TUNNELLED) * found.certified.length
-        again = ((found.certified.status == Status.STALLED) | gap) & (2 * coarse <= options.finest)
+        status, gap = found.certified.status, found.certified.upper > (1 + TUNNELLED) * found.certified.length
+        again = ((status == Status.STALLED) | (status == Status.SADDLE) | gap) & (2 * coarse <= options.finest)
         rows = again.nonzero().flatten()
         if not len(rows):
             break
-        found = found.updated(rows, solved(rows, coarse[rows]))
+        found = found.updated(rows, solved(rows, coarse[rows], 0.0))
     return found
 
 
@@ -246,9 +246,14 @@ def _starts(space: ImmersedSpace, problem: Problem, options: _Options, curves: l
 
 
 def _solve(
-    space: ImmersedSpace, options: _Options, segments: int, problem: Problem, starts: Candidates, disconnected: Tensor
+    space: ImmersedSpace,
+    options: _Options,
+    segments: int,
+    insured: float,
+    problem: Problem,
+    starts: Candidates,
+    disconnected: Tensor,
 ) -> _Solved:
-    insured = OPEN if starts.own else 0.0
     found = search(problem, starts.vertices(segments), options.solver, options.termination(coarse=True), insured)
     plan, fine = options.plan(segments), options.termination(coarse=False)
     certified = refine(problem, found.best, options.solver, plan, fine, options.rtol)
