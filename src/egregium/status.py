@@ -22,6 +22,11 @@ class Status(IntEnum):
     DEGENERATE = 6
     NONFINITE = 7
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Status | None":
+        """A number in a tensor is taken for the number."""
+        return cls(int(value)) if isinstance(value, Tensor) and value.numel() == 1 else None
+
     @property
     def sentence(self) -> str:
         return _SENTENCES[self]

@@ -38,8 +38,9 @@ def test_reopening_changes_nothing(opened: Open, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "run.json").read_bytes() == before
 
 
-def test_another_configuration_is_named(opened: Open) -> None:
-    opened(config={"models": 30, "spec": {"latent": 2, "lr": 0.1}, "seed": 0}).close()
+def test_another_configuration_is_named(opened: Open, example: Make) -> None:
+    with opened(config={"models": 30, "spec": {"latent": 2, "lr": 0.1}, "seed": 0}) as folder:
+        execute([example("sleepy", "a")], folder, in_process=True)
     with pytest.raises(RunError) as caught:
         opened(config={"models": 40, "spec": {"latent": 2, "lr": 0.2}, "pairs": 5, "seed": 0})
     sentence = str(caught.value)
@@ -49,8 +50,15 @@ def test_another_configuration_is_named(opened: Open) -> None:
     assert "another folder" in sentence and "--force" in sentence and "data" not in sentence and "code" not in sentence
 
 
-def test_other_data_and_another_code_are_named(tmp_path: Path) -> None:
-    RunFolder.open(tmp_path / "run", {"data_checksum": "a" * 64}, {"code": "b" * 32}).close()
+def test_a_run_that_has_not_begun_may_be_corrected(opened: Open) -> None:
+    """A command that failed before its first task leaves nothing that another would spoil."""
+    opened(config={"models": 30}).close()
+    opened(config={"models": 40}).close()
+
+
+def test_other_data_and_another_code_are_named(tmp_path: Path, example: Make) -> None:
+    with RunFolder.open(tmp_path / "run", {"data_checksum": "a" * 64}, {"code": "b" * 32}) as folder:
+        execute([example("sleepy", "a")], folder, in_process=True)
     with pytest.raises(RunError, match=r"other data .*aaaa.* there, .*cccc.* here"):
         RunFolder.open(tmp_path / "run", {"data_checksum": "c" * 64}, {"code": "b" * 32})
     with pytest.raises(RunError, match=r"another version of the code .*bbbb.* there, dddd.* here"):

@@ -105,6 +105,14 @@ def study(
         int | None,
         typer.Option(min=1, metavar="PIXELS", help="Scale images (their central square) to this side.", rich_help_panel=DATA),
     ] = None,
+    standardize: Annotated[
+        bool,
+        typer.Option(
+            "--standardize",
+            help="Give every column of a table or array mean 0 and standard deviation 1; images are in [0, 1] anyway.",
+            rich_help_panel=DATA,
+        ),
+    ] = False,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -143,6 +151,7 @@ def study(
         "data": data,
         "data_dir": None if data_dir is None else str(data_dir),
         "size": size,
+        "standardize": standardize,
         "limit": limit,
         "models": models,
         "pairs": pairs,
@@ -159,9 +168,10 @@ def study(
     say(f"egregium {version('egregium')}: study of {data}, {amount}, run folder {folder}", quiet_stdout=as_json)
     with resumable(f"What is finished is kept in {folder}; the same command goes on from there: {_again(context)}"):
         from egregium.cli.summary import records, show
-        from egregium.identifiability.campaign import run_study
+        from egregium.identifiability.campaign import described, run_study
         from egregium.runs.progress import Bars
 
+        say(f"Data: {described(options)}", quiet_stdout=as_json)
         done = run_study(options, folder, workers=workers, force=force, progress=Bars())
         if as_json:
             emit({"run": done, "table": done / "table.parquet", "summary": records(done)})

@@ -1,6 +1,7 @@
 """Arrays of the user's own: .npy, .npz, .csv and .parquet, read without executing anything that they contain.
 
-Numbers are taken as they are (as float32); rows are examples. Labels are integers or strings, found by name:
+Numbers are taken as they are (as float32), but bytes (uint8), which are grey values, are divided by 255. Rows are examples.
+Labels are integers or strings, found by name:
 
 - `.npy`: one array `(N, ...)`, no labels.
 - `.npz`: `x` or `data` with `labels`, `label` or `y`; or already divided, `train` and `test` (or `x_train`, `x_test`) with
@@ -11,6 +12,7 @@ Numbers are taken as they are (as float32); rows are examples. Labels are intege
 
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,7 +140,7 @@ def _numbers(array: np.ndarray, name: str) -> np.ndarray:
     if array.ndim < 2 or array.size == 0:
         raise DataError(f"{name} has shape {array.shape}; expected (N, ...): N examples, each of at least one number.")
     with np.errstate(over="ignore"):  # a value beyond float32 becomes infinity, which is refused below
-        numbers = np.ascontiguousarray(array, dtype=np.float32)
+        numbers = np.ascontiguousarray(array, dtype=np.float32) / np.float32(255 if array.dtype == np.uint8 else 1)
     bad = np.flatnonzero(~np.isfinite(numbers.reshape(len(numbers), -1)).all(1))
     if bad.size:
         row = int(bad[0])
@@ -148,6 +150,16 @@ def _numbers(array: np.ndarray, name: str) -> np.ndarray:
             f"beyond float32. Expected finite numbers: drop or fill these rows."
         )
     return numbers
+
+
+def standardized(parts: Parts) -> Parts:
+    """Every number with mean 0 and standard deviation 1 over the training part; constant ones are only centred."""
+    mean, spread = parts.train.mean(0), parts.train.std(0)
+    spread = np.where(spread > 0, spread, np.float32(1))
+    assert parts.test is not None
+    scaled = ((part - mean) / spread for part in (parts.train, parts.test))
+    train, test = (part.astype(np.float32) for part in scaled)
+    return replace(parts, train=train, test=test, origin=f"{parts.origin}, standardized")
 
 
 def _labelled(

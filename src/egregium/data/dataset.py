@@ -46,6 +46,7 @@ def load(
     *,
     data_dir: str | Path | None = None,
     size: int | None = None,
+    standardize: bool = False,
     test_fraction: float = 0.2,
     seed: int = 0,
     limit: int | None = None,
@@ -57,7 +58,8 @@ def load(
     `.npy`, `.npz`, `.csv` or `.parquet` file (see `egregium.data.arrays`), to a folder, tar or zip of images (see
     `egregium.data.images`), or to a folder with IDX files in the layout of MNIST.
 
-    Images have values in [0, 1] and shape `(C, H, W)`; other arrays are taken as they are. `size` cuts images to their
+    Images have values in [0, 1] and shape `(C, H, W)`; other arrays are taken as they are, unless `standardize` gives each
+    of their numbers mean 0 and standard deviation 1 over the training part. `size` cuts images to their
     central square and scales it to `size` x `size`. Sources without a test part are divided at random, `test_fraction` of
     the rows for testing, the same for the same `seed`. `limit` keeps at most so many rows of each part, chosen at random.
 
@@ -74,13 +76,18 @@ def load(
     selection = Selection(test_fraction, seed, limit)
     if str(name_or_path) in catalog.names():
         name = str(name_or_path)
+        if standardize:
+            raise OptionError(f"standardize applies to arrays and tables; the images of {name} are scaled to [0, 1].")
         return _dataset(name, _scaled(selection.apply(catalog.read(name, data_dir=data_dir)), size))
     path = Path(name_or_path).expanduser()
     kind = path.name.lower()
     if kind.endswith(arrays.SUFFIXES) and path.is_file():
         if size is not None:
             raise OptionError(f"size applies to images, but {path} is an array file, whose numbers are taken as they are.")
-        return _dataset(path.stem, selection.apply(arrays.read(path)))
+        parts = selection.apply(arrays.read(path))
+        return _dataset(path.stem, arrays.standardized(parts) if standardize else parts)
+    if standardize:
+        raise OptionError(f"standardize applies to arrays and tables, but {path} is none; images are scaled to [0, 1].")
     if path.is_dir() and idx.find(path, idx.ROLES["train_images"]):
         return _dataset(path.name, _scaled(selection.apply(idx.read_folder(path)), size))
     if path.is_dir() or (kind.endswith(archives.SUFFIXES) and path.is_file()):

@@ -101,6 +101,8 @@ def connect(
     """
     if on_fail not in ("raise", "mark"):
         raise OptionError(f'on_fail must be "raise" or "mark"; got {on_fail!r}.')
+    if not hasattr(space, "prepare"):
+        raise OptionError(f"connect measures in a space, such as eg.Pullback(decoder); got {type(space).__name__}: wrap it.")
     start, end = space.prepare(z0, z1)
     options = _options(solver, rtol, support, max_steps, start.dtype)
     if isinstance(space, ClosedForm):

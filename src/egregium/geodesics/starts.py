@@ -42,6 +42,7 @@ class Candidates:
 def ranked(problem: Problem, curves: Sequence[Tensor], own: bool, segments: Sequence[int] | None) -> Candidates:
     """Curves `(P, RESOLVED + 1, d)` with the resolution that they need, the library's own with the shorter ones first.
 
+    A user's curve is followed closely, so that it leads to its own minimum.
     A solver's own `segments` go before what is needed. Cost: 31 decoder calls a curve.
     """
     lengths = []
@@ -54,7 +55,7 @@ def ranked(problem: Problem, curves: Sequence[Tensor], own: bool, segments: Sequ
         order = measured[..., -1].nan_to_num(torch.inf).argsort(dim=0, stable=True)
         measured = measured.gather(0, order[..., None].expand_as(measured))
         stacked = stacked.gather(0, order[..., None, None].expand_as(stacked))
-    tunnels = measured[0, :, -1:] > (1 + BENT) * measured[0, :, :-1]
+    tunnels = (measured[0, :, -1:] > (1 + BENT) * measured[0, :, :-1]) | (not own)
     needed = torch.where(tunnels[:, 1], RESOLVED, torch.where(tunnels[:, 0], 16, 8))
     return Candidates(tuple(stacked), needed if segments is None else torch.full_like(needed, segments[0]), own)
 

@@ -1,6 +1,6 @@
 """The relations that a study sets side by side, on one model at one kind of endpoint."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -122,10 +122,12 @@ BATTERY: Mapping[str, Entry] = {
 }
 
 
-def chosen(relations: list[str | Relation] | None) -> dict[str, Entry]:
+def chosen(relations: Sequence[str | Relation] | None) -> dict[str, Entry]:
     """Entries by name: the whole battery, those named, or relations of the user's own on the expected metric."""
     if relations is None:
         return dict(BATTERY)
+    if isinstance(relations, str):
+        raise OptionError(f"relations is a list of names, such as [{relations!r}]; got the string {relations!r}.")
     entries: dict[str, Entry] = {}
     for relation in relations:
         if isinstance(relation, str):

@@ -34,14 +34,13 @@ def run_study(
 ) -> Path:
     """Train, measure, compare and summarise; returns the run folder. The same call goes on where it was interrupted.
 
-    `options`: `data, data_dir, size, limit, models, pairs, latent_dim, decoders, convolutional, hidden, likelihood, epochs,
-    relations, seed`, as the command line has them.
+    `options`: `data, data_dir, size, standardize, limit, models, pairs, latent_dim, decoders, convolutional, hidden,
+    likelihood, epochs, relations, seed`, as the command line has them.
 
     Raises: `DataError`, `OptionError`, `RunError`, `StorageError`.
     """
     entries = chosen(options["relations"])
-    source = {"source": options["data"], "seed": options["seed"]}
-    source |= {name: options[name] for name in ("data_dir", "size", "limit") if options[name] is not None}
+    source = _source(options)
     data = _load(**source)
     source["checksum"] = data.checksum
     spec = _spec(options, data)
@@ -61,6 +60,19 @@ def run_study(
         execute([*measured, *ring, drawn], folder, workers=workers, progress=progress)
         _finish(folder, measured, ring, drawn, {name: entry.scale for name, entry in entries.items()})
     return Path(out)
+
+
+def described(options: dict[str, Any]) -> str:
+    """What the data of a study are, in a line."""
+    data = _load(**_source(options))
+    kinds = "" if data.train_labels is None else f", {len(data.train_labels.unique())} kinds of label"
+    shape = " x ".join(str(n) for n in data.shape)
+    return f"{data.origin}: {len(data.train)} examples to train on, {len(data.test)} to test, of {shape} numbers{kinds}"
+
+
+def _source(options: dict[str, Any]) -> dict[str, Any]:
+    given = {name: options[name] for name in ("data_dir", "size", "standardize", "limit") if options.get(name)}
+    return {"source": options["data"], "seed": options["seed"], **given}
 
 
 def _ring(trained: list[Task], measured: list[Task]) -> list[Task]:

@@ -16,6 +16,7 @@ from egregium.identifiability.measurement import Measurement, measure
 from egregium.identifiability.plan import Triples
 from egregium.protocols import Model, Relation
 from egregium.runs.files import digest, make_folder, read_table, read_tensors, write_json, write_table, write_tensors
+from egregium.runs.folder import record_results
 from egregium.runs.provenance import provenance
 
 COLUMNS = ["model", "pair", "i", "j", "k", "relation", "endpoint", "n_points", "value", "lower", "upper", "status"]
@@ -52,7 +53,7 @@ class Study:
         for model in self.models:
             if not isinstance(model, Model):
                 raise ModelError(f"{type(model).__name__} is no model: wrap it as eg.LatentModel(encode, decode).")
-        chosen(None if self.relations is None else list(self.relations))
+        self._entries()
         object.__setattr__(self, "triples", Triples.draw(len(self.points), self.pairs, self.seed))
 
     def run(self, out: str | Path | None = None, engine: str = "local", progress: bool = False) -> pd.DataFrame:
@@ -81,7 +82,7 @@ class Study:
         return {name: entry.scale for name, entry in self._entries().items()}
 
     def _entries(self) -> dict[str, Entry]:
-        return chosen(None if self.relations is None else list(self.relations))
+        return chosen(self.relations)
 
     def _measured(self, model: Model, place: int, out: Path | None) -> Measurement:
         name = f"{place:03d} {model.name}"
@@ -109,7 +110,8 @@ class Study:
         ]
         write_results(out, table, diagnose(table, extras, ring))
         config = {"kind": "study of models in memory", "models": len(self.models), "pairs": self.pairs, "seed": self.seed}
-        write_json(out / "run.json", {"schema": 1, "config": config, "provenance": provenance()})
+        write_json(out / "run.json", {"schema": 1, "config": config, "provenance": provenance(), "history": []})
+        record_results(out)
 
 
 def gathered(parts: Sequence[pd.DataFrame], scales: dict[str, str]) -> pd.DataFrame:

@@ -70,6 +70,8 @@ class LatentModel:
                 raise ModelError(
                     f"LatentModel needs a callable for `{role}`, an nn.Module or a function; got {type(call).__name__}."
                 )
+        if chart is not None and not callable(chart):
+            raise ModelError(f"LatentModel(chart=...) is one of eg.charts, such as eg.charts.Gaussian(0.2); got {chart!r}.")
         event_shape = getattr(prior, "event_shape", None)
         if prior is not None and event_shape is not None and len(event_shape) != 1:
             raise ModelError(

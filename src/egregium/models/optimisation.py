@@ -17,6 +17,7 @@ Report = Callable[[dict], None]
 EVALUATION_ROWS = 512
 CLIP = 1.0
 # Which observations are held out does not depend on the training's seed: all trainings see the same data.
+WIDEST = 25  # standard deviations of the likelihood: beyond, gradients explode
 HELD_OUT_SEED = 0
 
 
@@ -66,6 +67,12 @@ def checked(spec: VAE, x: Tensor) -> Tensor:
         raise TensorError(
             f"a Bernoulli likelihood needs data in [0, 1]; got values from {float(x.min()):.3g} to {float(x.max()):.3g}: "
             'rescale them or use likelihood="gaussian".'
+        )
+    if spec.likelihood == "gaussian" and (spread := float(x.std(0).square().mean().sqrt())) > WIDEST * spec.sigma:
+        raise TensorError(
+            f"the observations spread by {spread:.3g} (root mean square), {spread / spec.sigma:.0f} times the likelihood's "
+            f"sigma of {spec.sigma}, which no training would survive: standardize the data (--standardize, or "
+            "eg.data.load(..., standardize=True)), bring them to a range near [0, 1], or raise sigma."
         )
     return x
 

@@ -24,7 +24,7 @@ from egregium.runs.provenance import provenance
 from egregium.runs.task import Report, Task
 
 DATA_FILE = "training_data.safetensors"
-LOAD_OPTIONS = ("data_dir", "size", "test_fraction", "seed", "limit")
+LOAD_OPTIONS = ("data_dir", "size", "standardize", "test_fraction", "seed", "limit")
 
 
 def fit(

@@ -76,7 +76,7 @@ def cv_histogram(ax: Axes, cvs: Mapping[str, np.ndarray], means: Mapping[str, Es
             linewidth=1.3,
             zorder=3,
         )
-        if not light and cv.size:
+        if cv.size:
             ax.axvline(float(cv.mean()), color=colour(name), linewidth=1.4, linestyle=(0, (4, 2)), zorder=4)
     ax.set_xlim(0, reach)
     ax.set_xlabel("coefficient of variation over trainings, one value per pair")

@@ -9,6 +9,9 @@ from egregium.report.words import describe, endpoint_words, in_prose, ordered, s
 Outcome = Literal["better", "worse", "undecided", "undefined"]
 
 HEADLINE = "geodesic"
+FEW_MODELS = 5
+FEW_PAIRS = 30
+FLAT = 1.02
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,24 @@ def strongest_baseline(results: Results, endpoint: str) -> str | None:
     names = [name for name in results.relations(endpoint) if name.startswith("euclidean_")]
     known = [name for name in names if results.estimate(name, endpoint, "score").known]
     return min(known, key=lambda name: results.estimate(name, endpoint, "score").value, default=None)
+
+
+def cautions(results: Results) -> list[str]:
+    """What makes the comparisons weaker than their numbers look: few trainings, few pairs, a flat surface."""
+    sentences = []
+    if 1 < len(results.models) < FEW_MODELS:
+        sentences.append(
+            f"Only {len(results.models)} trainings: intervals that resample so few are too narrow. Ten or more are needed."
+        )
+    if results.n_pairs < FEW_PAIRS:
+        sentences.append(f"Only {results.n_pairs} pairs: another draw of pairs may well change the order of the relations.")
+    for ratio in results.diagnostics.get("ratios") or []:
+        if ratio["name"] == "geodesic/chord" and ratio["median"] is not None and ratio["median"] < FLAT:
+            sentences.append(
+                f"The surface is flat between these points ({endpoint_words(ratio['endpoint'])}: geodesic / chord is "
+                f"{ratio['median']:.3f} in the median), so that the study says nothing of geodesics against chords."
+            )
+    return sentences
 
 
 def merely_constant(results: Results, endpoint: str, against: str = HEADLINE) -> list[str]:

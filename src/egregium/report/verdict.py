@@ -71,7 +71,7 @@ def verdict(results: Results) -> Markup:
     if words.why_undefined(results):
         undecided = "Whether the geodesic beats the Euclidean distance or the chord cannot be decided from one training."
         return section("verdict", "Verdict", paragraphs(undecided), warning)
-    parts: list[object] = []
+    parts: list[object] = [bullets(judgement.cautions(results))]
     for endpoint in results.endpoints:
         parts.append(_headline_table(results, endpoint, judgement.headline(results, endpoint)))
         parts.append(bullets(judgement.merely_constant(results, endpoint)))

@@ -158,8 +158,13 @@ class RunFolder:
         Raises:
             StorageError: a file cannot be read or written.
         """
-        files = sorted(entry for entry in _entries(self.root) if entry.is_file() and entry.name not in _OWN)
-        write_json(self.root / "results.json", {"schema": SCHEMA, "files": {file.name: checksum(file) for file in files}})
+        record_results(self.root)
+
+
+def record_results(root: Path) -> None:
+    """Writes the checksums of the files beside `run.json` to `results.json`."""
+    files = sorted(entry for entry in _entries(root) if entry.is_file() and entry.name not in _OWN)
+    write_json(root / "results.json", {"schema": SCHEMA, "files": {file.name: checksum(file) for file in files}})
 
 
 def seal(job: Job) -> None:
@@ -286,7 +291,7 @@ def _continued(root: Path, state: dict, force: bool) -> dict | None:
     """What to write to `run.json` of a folder that has one; None where it stays as it is."""
     old = read_run(root)
     found = differences(old, state)
-    if found and not force:
+    if found and not force and _begun(root):
         raise RunError(
             f"{root} was made with {' and '.join(found)}: "
             "use another folder (--out), or --force to go on in this one with the tasks that still fit"
@@ -295,6 +300,12 @@ def _continued(root: Path, state: dict, force: bool) -> dict | None:
     if kept == {"config": state["config"], "provenance": state["provenance"]}:
         return None
     return {**state, "history": [*old["history"], kept]}
+
+
+def _begun(root: Path) -> bool:
+    """Whether a run folder holds anything that a different run would spoil."""
+    tasks = root / "tasks"
+    return os.path.exists(root / "results.json") or (os.path.isdir(tasks) and bool(_entries(tasks)))
 
 
 def differences(old: dict, new: dict) -> list[str]:

@@ -60,6 +60,8 @@ class Pullback(Immersed):
             raise OptionError(f"Pullback: dim={self.dim} contradicts base of dimension {self.base.dim}; give one of them.")
         if self.dim is not None and self.dim < 1:
             raise OptionError(f"Pullback(dim=...) must be at least 1; got {self.dim}.")
+        if self.chart is not None and not callable(self.chart):
+            raise OptionError(f"Pullback(chart=...) is one of eg.charts, such as eg.charts.Gaussian(0.2); got {self.chart!r}.")
         if self.uncertainty is not None and not (self.uncertainty >= 0 and len(decoders) > 1):
             raise OptionError(f"Pullback(uncertainty=...) is a weight >= 0 for a list of decoders; got {self.uncertainty}.")
         object.__setattr__(self, "members", tuple(one if isinstance(one, Decoder) else Decoder(one) for one in decoders))
