@@ -99,8 +99,9 @@ def refine(
 ) -> Certified:
     """Double the segments of the curves `coarse` through `plan` until each length is known to `rtol`.
 
-    A row is CONVERGED when the solver met its first-order tolerance and either Richardson's limit is settled to `rtol` and
-    the length of an admissible curve, by rectification, agrees with it, or the least discrete energy, whose root is no
+    A row is CONVERGED when the solver met its first-order tolerance and either Richardson's limits are settled, of the length
+    to `rtol` and of the directions at the ends, whose square the length errs by, to `sqrt(rtol) / 5`, and the length of an
+    admissible curve, by rectification, agrees, or the least discrete energy, whose root is no
     longer than the geodesic, and that curve enclose the length to `rtol`. Where polygon and curve are far apart, the
     polygon has tunnelled through a fold of the decoder: STALLED at once, to be started again with shorter segments.
     """
@@ -147,7 +148,8 @@ def _certify(
     curve = rectify(problem[rows], here.vertices, here.x)
     length, error = series.length(rows)
     gap = (curve.length - length).abs() + curve.error
-    agrees = torch.maximum(error, 3 * gap) + noise * length <= rtol * length
+    velocities, wrong = _directions(rows, series, frames, length)
+    agrees = (torch.maximum(error, 3 * gap) + noise * length <= rtol * length) & (25 * wrong**2 <= rtol)
     lower, upper = here.energy.sqrt(), torch.fmax(curve.upper, length) * (1 + noise)
     enclosed = upper - lower + noise * length <= rtol * length
     sound = agrees | enclosed
@@ -156,7 +158,6 @@ def _certify(
     length = torch.where(agrees, length, length.clamp(lower, curve.upper.nan_to_num(torch.inf)))
     status = torch.where(sound | (here.status != Status.CONVERGED), here.status, int(Status.STALLED)).to(torch.int8)
     energy = torch.maximum(series.limit("energy", rows)[0], length**2)
-    velocities, wrong = _directions(rows, series, frames, length)
     segments = torch.full_like(here.steps, here.x.shape[1] - 1)
     found = Certified(length, energy, upper, status, segments, here.steps, *velocities, wrong, curve.curve)
     return found.at(leaves), looked.index_put((looked.nonzero().flatten(),), leaves)
