@@ -448,7 +448,8 @@ def folder_full_of_other_things(here, model):
 
 @case
 def folder_of_another_configuration(here, model):
-    RunFolder.open(here / "run", {"models": 2}, {}).close()
+    with RunFolder.open(here / "run", {"models": 2}, {}) as folder:
+        execute([Task("egregium.testing.tasks:sleepy", {"name": "a"})], folder, in_process=True)
     return RunFolder.open(here / "run", {"models": 3}, {})
 
 

@@ -118,6 +118,15 @@ def test_rectification_bounds_the_length_of_the_curve(segments: int) -> None:
         assert ((found.length - truth).abs() <= found.error + 1e-9 * truth).all()
 
 
+def test_a_leap_has_no_length() -> None:
+    """Chords cannot tell a jump of the decoder from a steep rise; that no refinement resolves it, they can."""
+    z0, z1 = -torch.ones(1, 2).double(), torch.ones(1, 2).double()
+    jump = Pullback(lambda z: torch.cat([z, (z[:, :1] > 0.1).to(z)], -1), dim=2)
+    problem = Problem.between(jump, z0, z1)
+    found = rectified(problem, problem.straight(64))
+    assert found.error.item() > 0.9
+
+
 def test_the_curve_runs_by_arc_length() -> None:
     z0, z1 = StereographicSphere().sample(6, torch.Generator().manual_seed(0)).chunk(2)
     problem = Problem.between(Pullback(StereographicSphere().decode, dim=2), z0, z1)

@@ -11,6 +11,7 @@ from egregium.geodesics.problem import Problem
 from egregium.numerics import splines
 from egregium.numerics.derivatives import row_chunks
 
+LEAP = 0.75
 CHUNK = 1 << 22  # numbers at a time: more leave the cache
 
 
@@ -87,7 +88,8 @@ def rectify(problem: Problem, vertices: Tensor, x: Tensor) -> Rectified:
     Chords over quarters, halves and wholes of each segment, with Romberg's extrapolation: it stays within segments, because
     higher derivatives of a spline jump at its knots. The length is that of an admissible curve, an upper bound of the
     distance; where the curve is geodesic, it errs by the square of the vertices' error. Its own error is estimated,
-    generously, as three times the last correction. NaN where the decoder has no finite value on the way.
+    generously, as three times the last correction; of a segment that a quarter of it covers in a leap nothing is known.
+    NaN where the decoder has no finite value on the way.
     Cost: 3 decoder calls a segment.
     """
     z = problem.nodes(vertices)
@@ -102,16 +104,18 @@ def _pieces(problem: Problem, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     for rows in row_chunks(len(z), 5 * x[0].numel(), CHUNK):
         inside = problem.immerse(quarters[rows].flatten(0, 2)).unflatten(0, quarters[rows].shape[:3])
         points = torch.cat([x[rows, :-1, None], inside, x[rows, 1:, None]], 2)  # (P, T, 5, A)
-        whole, halves, fourths = (_chords(points[:, :, ::step]) for step in (4, 2, 1))
+        chords = _chords(points)
+        whole, halves, fourths = _chords(points[:, :, ::4]).sum(-1), _chords(points[:, :, ::2]).sum(-1), chords.sum(-1)
         coarse, fine = halves + (halves - whole) / 3, fourths + (fourths - halves) / 3
         lengths.append(torch.maximum(fine + (fine - coarse) / 15, fourths))
-        errors.append((fine - coarse).abs().sum(-1) / 5)
+        leap = torch.where(chords.amax(-1) > LEAP * fourths, fourths, 0)
+        errors.append(((fine - coarse).abs() / 5 + leap).sum(-1))
     return torch.cat(lengths), torch.cat(errors)
 
 
 def _chords(points: Tensor) -> Tensor:
-    """Sums `(P, T)` of the chords between points `(P, T, n, A)`."""
-    return torch.linalg.vector_norm(points.diff(dim=2), dim=-1, dtype=torch.float64).sum(-1)
+    """Chords `(P, T, n)` between points `(P, T, n + 1, A)`."""
+    return torch.linalg.vector_norm(points.diff(dim=2), dim=-1, dtype=torch.float64)
 
 
 def _by_arc_length(z: Tensor, pieces: Tensor) -> Curve:

@@ -151,11 +151,11 @@ def _certify(
     velocities, wrong = _directions(rows, series, frames, length)
     agrees = (torch.maximum(error, 3 * gap) + noise * length <= rtol * length) & (25 * wrong**2 <= rtol)
     lower, upper = here.energy.sqrt(), torch.fmax(curve.upper, length) * (1 + noise)
-    enclosed = upper - lower + noise * length <= rtol * length
+    enclosed = (lower <= upper) & (upper - lower + noise * length <= rtol * length)
     sound = agrees | enclosed
     leaves = failed[looked] | sound | (gap > TUNNELLED * length) | last
 
-    length = torch.where(agrees, length, length.clamp(lower, curve.upper.nan_to_num(torch.inf)))
+    length = torch.where(agrees, length, length.clamp(lower, upper.nan_to_num(torch.inf)))
     status = torch.where(sound | (here.status != Status.CONVERGED), here.status, int(Status.STALLED)).to(torch.int8)
     energy = torch.maximum(series.limit("energy", rows)[0], length**2)
     segments = torch.full_like(here.steps, here.x.shape[1] - 1)
