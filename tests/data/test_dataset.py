@@ -54,6 +54,17 @@ def test_named_images_are_scaled() -> None:
     assert data.shape == (1, 5, 5) and len(data.train) == len(data.test) == 7
 
 
+def test_standardized_columns_have_mean_0_and_spread_1_over_the_training_part(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(5, [1, 100, 0], size=(50, 3))
+    np.save(tmp_path / "a.npy", x)
+    data = load(tmp_path / "a.npy", standardize=True)
+    np.testing.assert_allclose(data.train.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(data.train.std(0, correction=0), [1, 1, 0], atol=1e-5)
+    assert data.origin.endswith("standardized") and data.checksum != load(tmp_path / "a.npy").checksum
+    with pytest.raises(OptionError, match="arrays and tables"):
+        load("digits", standardize=True)
+
+
 def test_arrays_as_they_are(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", train=X * 100, test=X[:3], train_labels=np.array(list("abcdefghij")))
     data = load(tmp_path / "a.npz")

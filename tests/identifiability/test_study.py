@@ -14,6 +14,7 @@ from egregium.identifiability.study import COLUMNS, Study
 from egregium.models.latent_model import LatentModel
 from egregium.protocols import Measured, Scale
 from egregium.relations.distance import Chord
+from egregium.runs.verify import verify
 from egregium.spaces.charts import Gaussian
 
 POINTS = torch.randn(60, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -82,6 +83,9 @@ def test_kept_results_are_read_back(tmp_path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("egregium.identifiability.study.measure", lambda *_: pytest.fail("measured again"))
     pd.testing.assert_frame_equal(first, study.run(tmp_path))
     assert {"table.parquet", "summary.parquet", "diagnostics.json", "run.json"} <= {path.name for path in tmp_path.iterdir()}
+    assert verify(tmp_path) == []
+    (tmp_path / "summary.parquet").write_bytes(b"")
+    assert "summary.parquet" in verify(tmp_path)[0]
 
 
 def test_a_relation_of_ones_own() -> None:
@@ -105,6 +109,8 @@ def test_a_relation_of_ones_own() -> None:
         (ShapeError, ([model()], POINTS[0])),
         (ModelError, ([torch.nn.Linear(2, 3)], POINTS)),
         (OptionError, ([model()], POINTS[:2])),
+        (OptionError, ([model()], POINTS[:4], 7)),
+        (OptionError, ([model()], POINTS, 10, "geodesic")),
     ],
 )
 def test_bad_studies_are_refused(error: type[Exception], arguments: tuple) -> None:

@@ -121,12 +121,12 @@ def test_the_schedule_warms_up_and_ends_at_zero():
 
 def test_a_loss_that_overflows_is_an_error_that_says_where():
     with pytest.raises(ModelError, match=r"seed 7 failed in epoch 1: the loss became (inf|nan).*sigma"):
-        train(SMALL, 1e25 * ring(), seed=7)
+        train(SMALL, 1e25 * torch.ones_like(ring()), seed=7)
 
 
 def test_an_infinite_gradient_is_an_error_too():
     with pytest.raises(ModelError, match="epoch 1"):
-        train(replace(SMALL, sigma=1e-3), 3e15 * ring(), seed=0)
+        train(replace(SMALL, sigma=1e-3), 3e15 * torch.ones_like(ring()), seed=0)
 
 
 @pytest.mark.parametrize(
@@ -147,3 +147,8 @@ def test_an_infinite_gradient_is_an_error_too():
 def test_data_that_cannot_be_trained_on(x, sentence):
     with pytest.raises(TensorError, match=sentence):
         train(replace(SMALL, likelihood="bernoulli"), x, seed=0)
+
+
+def test_data_far_wider_than_the_noise_are_refused_before_training():
+    with pytest.raises(TensorError, match="standardize"):
+        train(SMALL, 100 * ring(), seed=0)

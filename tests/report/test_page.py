@@ -206,3 +206,9 @@ def test_page_that_cannot_be_written_is_an_error(make_run: Callable[..., Path], 
 
 def test_attributes_are_escaped() -> None:
     assert tag("a", "x", href='"><script>') == '<a href="&quot;&gt;&lt;script&gt;">x</a>'
+
+
+@pytest.mark.usefixtures("words_only")
+def test_few_trainings_and_pairs_are_named_in_the_verdict(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    page = outline(make_run(tmp_path / "run", n_models=3, n_pairs=8, endpoints=("encoder",)))
+    assert "Only 3 trainings" in page.text and "Only 8 pairs" in page.text
