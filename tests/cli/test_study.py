@@ -46,7 +46,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, run_study: Callable[..., Path]) -> None:
-    monkeypatch.setitem(sys.modules, "egregium.identifiability.campaign", SimpleNamespace(run_study=run_study))
+    campaign = SimpleNamespace(run_study=run_study, described=lambda options: f"the data {options['data']}")
+    monkeypatch.setitem(sys.modules, "egregium.identifiability.campaign", campaign)
 
 
 def test_defaults(calls: list[Call], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,6 +60,7 @@ def test_defaults(calls: list[Call], tmp_path: Path, monkeypatch: pytest.MonkeyP
         "data": "digits",
         "data_dir": None,
         "size": None,
+        "standardize": False,
         "limit": None,
         "models": 30,
         "pairs": 100,
@@ -77,7 +79,7 @@ def test_every_option_arrives(calls: list[Call], tmp_path: Path) -> None:
     given = (
         "--models 3 --pairs 7 --latent-dim 5 --decoders 4 --conv --hidden 64,32 --likelihood bernoulli --epochs 2 --size 28 "
     )
-    given += "--limit 500 --relations euclidean,geodesic --seed 9 --workers 1 --force"
+    given += "--limit 500 --standardize --relations euclidean,geodesic --seed 9 --workers 1 --force"
     assert main(["study", "mnist", *given.split(), "--data-dir", str(tmp_path), "--out", str(tmp_path / "run")]) == 0
     (call,) = calls
     assert (call["out"], call["workers"], call["force"]) == (tmp_path / "run", 1, True)
@@ -85,6 +87,7 @@ def test_every_option_arrives(calls: list[Call], tmp_path: Path) -> None:
         "data": "mnist",
         "data_dir": str(tmp_path),
         "size": 28,
+        "standardize": True,
         "limit": 500,
         "models": 3,
         "pairs": 7,

@@ -111,4 +111,4 @@ def test_what_cannot_work_fails_before_a_folder_is_made(tmp_path):
 
 def test_a_training_that_diverges_keeps_its_error_through_the_engine():
     with pytest.raises(ModelError, match="training with seed 0 failed in epoch 1"):
-        fit(SPEC, 1e25 * X, seeds=1, progress=False)
+        fit(SPEC, 1e25 * torch.ones_like(X), seeds=1, progress=False)

@@ -88,6 +88,7 @@ def forked() -> Iterator[Callable[[Callable[[], object]], int]]:
         code = 1
         try:
             signal.alarm(120)
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to Ctrl-C
             function()
             code = 0
         except KeyboardInterrupt:
