@@ -23,7 +23,7 @@ def hill(height: float):
 def test_the_line_over_a_hill_is_a_saddle_and_the_descent_is_aside() -> None:
     problem, solution = solved(hill(2.0), [-1.5, 0.0], [1.5, 0.0], segments=64)
     assert solution.vertices[..., 1].abs().max() < 1e-9
-    minimum, descent = second_variation(problem, solution)
+    minimum, descent, _ = second_variation(problem, solution)
     assert not minimum.any() and descent[..., 1].abs().max() > 0.05
     here = problem.evaluate(solution.vertices).energy
     for side in (1e-2, -1e-2):
@@ -33,7 +33,7 @@ def test_the_line_over_a_hill_is_a_saddle_and_the_descent_is_aside() -> None:
 
 
 def test_the_line_over_a_low_hill_is_a_minimum() -> None:
-    minimum, descent = second_variation(*solved(hill(0.1), [-1.5, 0.0], [1.5, 0.0]))
+    minimum, descent, _ = second_variation(*solved(hill(0.1), [-1.5, 0.0], [1.5, 0.0]))
     assert minimum.all() and (descent == 0).all()
 
 

@@ -53,7 +53,7 @@ class _Options:
 
     def termination(self, coarse: bool) -> Termination:
         """Lengths err by the square of the metric step, directions by the step itself, magnified at the ends."""
-        return Termination(0.1 * self.rtol**0.5 if coarse else 0.3 * self.rtol, self.max_steps)
+        return Termination(0.2 * self.rtol**0.5 if coarse else self.rtol, self.max_steps)
 
 
 def connect(

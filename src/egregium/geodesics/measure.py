@@ -17,7 +17,7 @@ CHUNK = 1 << 22  # numbers at a time: more leave the cache
 
 def polygon(x: Tensor) -> Tensor:
     """Sum of chords `(P,)` of ambient nodes `(P, T + 1, A)`, accumulated in float64."""
-    return torch.linalg.vector_norm(x[:, 1:] - x[:, :-1], dim=-1, dtype=torch.float64).sum(-1)
+    return torch.linalg.vector_norm(x[:, 1:] - x[:, :-1], dim=-1).double().sum(-1)
 
 
 def extrapolate(levels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -115,7 +115,7 @@ def _pieces(problem: Problem, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _chords(points: Tensor) -> Tensor:
     """Chords `(P, T, n)` between points `(P, T, n + 1, A)`."""
-    return torch.linalg.vector_norm(points.diff(dim=2), dim=-1, dtype=torch.float64)
+    return torch.linalg.vector_norm(points.diff(dim=2), dim=-1).double()
 
 
 def _by_arc_length(z: Tensor, pieces: Tensor) -> Curve:

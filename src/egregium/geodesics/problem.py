@@ -15,17 +15,23 @@ from egregium.numerics.derivatives import jacobian, jacobian_and_hessian, row_ch
 from egregium.numerics.tridiagonal import BlockTridiagonal
 from egregium.protocols import ImmersedSpace
 
+CACHED = 1 << 20  # numbers of Jacobians at a time: more leave the cache
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Curves `x` `(P, T + 1, A)`, their energies `(P,)` and the energy's gradient at the free vertices `(P, T - 1, d)`."""
+    """Curves `x` `(P, T + 1, A)`, their energies `(P,)` and the energy's gradient at the free vertices `(P, T - 1, d)`.
+
+    `noise` `(P,)` is the relative uncertainty of chords and metric steps that rounding of the decoder's output leaves.
+    """
 
     x: Tensor
     energy: Tensor
     gradient: Tensor
+    noise: Tensor
 
     def __getitem__(self, rows: Tensor) -> "Evaluation":
-        return Evaluation(self.x[rows], self.energy[rows], self.gradient[rows])
+        return Evaluation(*(value[rows] for value in vars(self).values()))
 
     def where(self, choose: Tensor, other: "Evaluation") -> "Evaluation":
         """This evaluation in the rows where `choose` `(P,)`, the other elsewhere."""
@@ -34,14 +40,8 @@ class Evaluation:
             torch.where(pick, self.x, other.x),
             torch.where(choose, self.energy, other.energy),
             torch.where(pick, self.gradient, other.gradient),
+            torch.where(choose, self.noise, other.noise),
         )
-
-    @property
-    def noise(self) -> Tensor:
-        """Relative uncertainty `(P,)` of chords and metric steps that rounding of the decoder's output leaves."""
-        segments = self.x.shape[1] - 1
-        size = torch.linalg.vector_norm(self.x, dim=-1).amax(-1)
-        return 4 * torch.finfo(self.x.dtype).eps * (1 + segments * size / self.energy.sqrt()).to(self.energy)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,12 @@ class Problem:
     @property
     def chord(self) -> Tensor:
         """Ambient distance of the ends, `(P,)`: a lower bound of every curve's length."""
-        return torch.linalg.vector_norm(self.x1 - self.x0, dim=-1, dtype=torch.float64)
+        return torch.linalg.vector_norm(self.x1 - self.x0, dim=-1).double()
+
+    @property
+    def size(self) -> Tensor:
+        """Norm of the larger end, `(P,)`: what rounding of the decoder's output is relative to."""
+        return torch.linalg.vector_norm(torch.stack([self.x0, self.x1]), dim=-1).double().amax(0)
 
     def nodes(self, vertices: Tensor) -> Tensor:
         """Free vertices `(P, T - 1, d)` with the ends put back, `(P, T + 1, d)`."""
@@ -87,18 +92,15 @@ class Problem:
         x = torch.cat([self.x0[:, None], inner.reshape(p, n, -1), self.x1[:, None]], 1)
         step = x[:, 1:] - x[:, :-1]
         covector = 2 * (n + 1) * (step[:, :-1] - step[:, 1:])
-        return Evaluation(x, self._energy(step), pull(covector.flatten(0, 1)).reshape(p, n, d))
-
-    @staticmethod
-    def _energy(step: Tensor) -> Tensor:
-        lengths = torch.linalg.vector_norm(step, dim=-1, dtype=torch.float64)
-        return step.shape[1] * (lengths**2).sum(-1)
+        energy = (n + 1) * (torch.linalg.vector_norm(step, dim=-1).double() ** 2).sum(-1)
+        noise = 4 * torch.finfo(x.dtype).eps * (1 + (n + 1) * self.size / energy.sqrt())
+        return Evaluation(x, energy, pull(covector.flatten(0, 1)).reshape(p, n, d), noise)
 
     def gauss_newton(self, vertices: Tensor) -> BlockTridiagonal:
         """`2 T` times the block-tridiagonal `D^T J^T J D`. Cost: 3 + 2 d decoder calls a vertex."""
         p, n, d = vertices.shape
         parts = []
-        for rows in row_chunks(p, n * d * self.x0.shape[-1]):
+        for rows in row_chunks(p, n * d * self.x0.shape[-1], CACHED):
             block = jacobian(self.immerse, vertices[rows].reshape(-1, d)).unflatten(0, (-1, n))
             parts.append(_normal_blocks(block))
         return BlockTridiagonal.stack(parts)
@@ -111,7 +113,7 @@ class Problem:
         p, n, d = vertices.shape
         bend = 2 * (n + 1) * (2 * x[:, 1:-1] - x[:, :-2] - x[:, 2:])
         parts = []
-        for rows in row_chunks(p, n * d * self.x0.shape[-1]):
+        for rows in row_chunks(p, n * d * self.x0.shape[-1], CACHED):
             block, hessian = jacobian_and_hessian(self.immerse, vertices[rows].reshape(-1, d), bend[rows].flatten(0, 1))
             parts.append(SecondOrder(_normal_blocks(block.unflatten(0, (-1, n))), hessian.unflatten(0, (-1, n))))
         return SecondOrder.stack(parts)

@@ -85,6 +85,13 @@ class _Series:
     def limit(self, name: str, rows: Tensor) -> tuple[Tensor, Tensor]:
         return extrapolate([level[name][rows] for level in self.levels])
 
+    def direction(self, name: str, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Richardson's limit of a velocity and its error, infinite for a single level."""
+        velocity, error = self.limit(name, rows)
+        if len(self.levels) == 2:
+            error = 0.2 * error  # measured: a tenth of the change in 90 % of trained and random decoders, a fiftieth commonly
+        return velocity, error
+
     def length(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Richardson's limit of the lengths and its error, infinite for a single level."""
         length, error = self.limit("length", rows)
@@ -140,13 +147,15 @@ def _certify(
     last: bool,
 ) -> tuple[Certified | None, Tensor]:
     """Measure the curves that need no further level, and say which they are."""
-    noise, failed = _noise(solution), solution.status != Status.CONVERGED
-    looked = failed if len(series.levels) == 1 and not last else torch.ones_like(failed)
+    length, error = series.length(rows)
+    failed = solution.status != Status.CONVERGED
+    promising = (error <= rtol * length) | (length - solution.energy.sqrt() <= rtol * length) | (error > TUNNELLED * length)
+    looked = failed | (promising & torch.isfinite(error)) | last
     if not looked.any():
         return None, looked
-    here, rows, noise = solution[looked], rows[looked], noise[looked]
+    here, rows, noise = solution[looked], rows[looked], _noise(solution[looked])
+    length, error = length[looked], error[looked]
     curve = rectify(problem[rows], here.vertices, here.x)
-    length, error = series.length(rows)
     gap = (curve.length - length).abs() + curve.error
     velocities, wrong = _directions(rows, series, frames, length)
     agrees = (torch.maximum(error, 3 * gap) + noise * length <= rtol * length) & (25 * wrong**2 <= rtol)
@@ -169,13 +178,13 @@ def _directions(
     """Velocities at both ends `(P, d)`, and the larger error of the two unit directions in radians."""
     velocities, wrong = [], torch.zeros_like(length)
     for frame, name in zip(frames, ("start", "end"), strict=True):
-        coefficients, error = series.limit(name, rows)
+        coefficients, error = series.direction(name, rows)
         velocities.append(frame.latent(rows, coefficients, length))
         wrong = torch.maximum(wrong, error / length)
     return (velocities[0], velocities[1]), wrong
 
 
 def _noise(solution: Solution) -> Tensor:
-    nodes = torch.linalg.vector_norm(solution.x, dim=-1, dtype=torch.float64).amax(-1)
+    nodes = torch.linalg.vector_norm(solution.x, dim=-1).double().amax(-1)
     segments = solution.x.shape[1] - 1
     return 4 * torch.finfo(solution.x.dtype).eps * (1 + segments**0.5 * nodes / solution.energy.sqrt())

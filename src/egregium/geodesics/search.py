@@ -14,7 +14,7 @@ from egregium.geodesics.starts import TUNNELLED
 from egregium.status import Status
 
 DISTINCT = 0.02
-OPEN = 2.0
+OPEN = 3.0
 PUSH = 0.3
 ESCAPES = 3
 
@@ -75,7 +75,9 @@ def minima(problem: Problem, solution: Solution, solver: Solver, termination: Te
     for _ in range(ESCAPES):
         if not len(rows):
             break
-        minimum, descent = second_variation(problem[rows], solution[rows])
+        minimum, descent, model = second_variation(problem[rows], solution[rows])
+        if solution.model is not None:
+            solution = replace(solution, model=solution.model.updated(rows, model))
         saddle = saddle.index_copy(0, rows, ~minimum)
         rows, descent = rows[~minimum], descent[~minimum]
         if len(rows):

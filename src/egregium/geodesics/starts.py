@@ -12,7 +12,7 @@ from egregium.numerics.derivatives import jacobian
 from egregium.numerics.splines import doubled, resampled
 
 WALK = 8
-CORRECTIONS = 2
+CORRECTIONS = 1
 DAMPING = 1e-2
 RESOLVED = 32
 TUNNELLED = 0.2
@@ -45,12 +45,15 @@ def ranked(problem: Problem, curves: Sequence[Tensor], own: bool, segments: Sequ
     A user's curve is followed closely, so that it leads to its own minimum.
     A solver's own `segments` go before what is needed. Cost: 31 decoder calls a curve.
     """
-    lengths = []
+    lengths, paced = [], []
     for z in curves:
         inner = problem.immerse(z[:, 1:-1].flatten(0, 1)).unflatten(0, (len(z), -1))
         x = torch.cat([problem.x0[:, None], inner, problem.x1[:, None]], 1)
+        if own:
+            z, x = _evenly_paced(z, x)
+        paced.append(z)
         lengths.append(torch.stack([polygon(x[:, :: RESOLVED // n]) for n in (8, 16, RESOLVED)], -1))
-    measured, stacked = torch.stack(lengths), torch.stack(list(curves))
+    measured, stacked = torch.stack(lengths), torch.stack(paced)
     if own:
         order = measured[..., -1].nan_to_num(torch.inf).argsort(dim=0, stable=True)
         measured = measured.gather(0, order[..., None].expand_as(measured))
@@ -58,6 +61,14 @@ def ranked(problem: Problem, curves: Sequence[Tensor], own: bool, segments: Sequ
     tunnels = (measured[0, :, -1:] > (1 + BENT) * measured[0, :, :-1]) | (not own)
     needed = torch.where(tunnels[:, 1], RESOLVED, torch.where(tunnels[:, 0], 16, 8))
     return Candidates(tuple(stacked), needed if segments is None else torch.full_like(needed, segments[0]), own)
+
+
+def _evenly_paced(z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The same polygons with nodes at equal distances along the decoded ones, as geodesics have them."""
+    reached = torch.nn.functional.pad(torch.linalg.vector_norm(x.diff(dim=1), dim=-1).double().cumsum(-1), (1, 0))
+    t = (reached / reached[:, -1:]).to(z)
+    t = torch.where(torch.isfinite(t), t, torch.linspace(0, 1, z.shape[1], dtype=t.dtype, device=t.device))
+    return resampled(z, t, RESOLVED), resampled(x, t, RESOLVED)
 
 
 def _sampled(curve: Tensor, segments: int) -> Tensor:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+DENSE = 32  # below this size whole matrices are factored faster than reduced
+
 
 @dataclass(frozen=True)
 class BlockTridiagonal:
@@ -53,8 +55,9 @@ class BlockTridiagonal:
         return (v * self.matvec(v)).sum((-2, -1))
 
     def solve(self, b: Tensor) -> tuple[Tensor, Tensor]:
-        """Solutions `(P, n, d)` by block cyclic reduction, and which of the matrices are positive definite `(P,)`.
+        """Solutions `(P, n, d)`, and which of the matrices are positive definite `(P,)`.
 
+        By block cyclic reduction, down to matrices so small that they are factored densely.
         Rows of matrices that are not definite hold NaN. Cost: O(P n d^3) in O(log n) batched steps.
 
         References: Heller 1976, SIAM J. Numer. Anal. 13(4).
@@ -66,20 +69,17 @@ class BlockTridiagonal:
         """The matrices written out, `(P, n d, n d)`."""
         p, n, d, _ = self.diagonal.shape
         full = self.diagonal.new_zeros(p, n, d, n, d)
-        for i in range(n):
-            full[:, i, :, i] = self.diagonal[:, i]
-            if i + 1 < n:
-                full[:, i, :, i + 1] = self.upper[:, i]
-                full[:, i + 1, :, i] = self.upper[:, i].mT
+        for offset, blocks in ((0, self.diagonal), (1, self.upper), (-1, self.upper.mT)):
+            full.diagonal(offset, 1, 3).copy_(blocks.permute(0, 2, 3, 1))
         return full.reshape(p, n * d, n * d)
 
 
 def _reduce(diagonal: Tensor, upper: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Eliminate every second block, solve what is left, substitute back."""
     n, d = diagonal.shape[1], diagonal.shape[-1]
-    if n == 1:
-        factor, info = torch.linalg.cholesky_ex(diagonal)
-        return torch.cholesky_solve(b, factor), (info == 0).all(-1)
+    if n == 1 or n * d <= DENSE:
+        factor, info = torch.linalg.cholesky_ex(BlockTridiagonal(diagonal, upper).dense())
+        return torch.cholesky_solve(b.reshape(-1, n * d, b.shape[-1]), factor).reshape(b.shape), info == 0
     left, right = upper[:, ::2], upper[:, 1::2]  # blocks (2k, 2k + 1) and (2k + 1, 2k + 2)
     factor, info = torch.linalg.cholesky_ex(diagonal[:, 1::2])
     right_padded = right if right.shape[1] == left.shape[1] else torch.nn.functional.pad(right, (0, 0, 0, 0, 0, 1))

@@ -11,7 +11,7 @@ from egregium.geodesics.solvers.base import Solution, Termination
 from egregium.geodesics.solvers.secant import Secants, dot
 from egregium.status import Status
 
-HISTORY = 5
+HISTORY = 2
 ROUNDING = 30  # steps this near the noise floor that no longer shrink are rounding
 
 
@@ -43,47 +43,87 @@ class GaussNewton:
     def minimise(
         self, problem: Problem, vertices: Tensor, termination: Termination, model: SecondOrder | None = None
     ) -> Solution:
-        state = _State.start(problem, vertices, self.newton, model)
+        state = _State.start(problem, vertices, model)
         result = state.solution(torch.full((len(problem),), Status.NONFINITE, dtype=torch.int8, device=vertices.device))
         state = state[torch.isfinite(state.now.energy) & (state.now.energy > 0)]
         while len(state.rows):
-            state, finished, status = self._step(state, termination)
-            if finished.any():
-                result = result.updated(state.rows[finished], state[finished].solution(status[finished]))
-                state = state[~finished]
+            step = _Step.of(state)
+            settled = step.settled(state, termination)
+            result = result.updated(state.rows[settled], state[settled].solution(Status.CONVERGED))
+            state, step = state[~settled], step[~settled]
+            if len(state.rows):
+                state, step = self._renewed(state, step)
+                state, given_up, status = self._moved(state, step, termination)
+                result = result.updated(state.rows[given_up], state[given_up].solution(status[given_up]))
+                state = state[~given_up]
         return result
 
-    def _step(self, state: "_State", termination: Termination) -> "tuple[_State, Tensor, Tensor]":
-        """One step of every active pair; the new state, which pairs are finished, and their status."""
+    def _renewed(self, state: "_State", step: "_Step") -> "tuple[_State, _Step]":
+        """Models and steps computed anew in the rows that are `stale`."""
+        if not state.stale.any():
+            return state, step
+        rows, part = state.stale.nonzero().flatten(), state[state.stale]
+        model = state.model.updated(rows, _model(part.problem, part.vertices, part.now, self.newton))
+        secants, age = state.secants.forgotten(state.stale), torch.where(state.stale, 0, state.age)
+        state = replace(state, model=model, secants=secants, age=age)
+        return state, step.updated(rows, _Step.of(state[state.stale]))
+
+    def _moved(self, state: "_State", step: "_Step", termination: Termination) -> "tuple[_State, Tensor, Tensor]":
+        """The state after the step, kept where the energy does not grow; which pairs are given up, and their status."""
+        reach = (self.reach / step.size).clamp_max(1).to(step.delta)
+        moved = torch.where(step.definite[:, None, None], state.vertices + reach[:, None, None] * step.delta, state.vertices)
+        trial = state.problem.evaluate(moved)
+        accept = step.definite & torch.isfinite(trial.energy) & (trial.energy <= state.now.energy * (1 + state.now.noise))
+        now = trial.where(accept, state.now)
+        vertices = torch.where(accept[:, None, None], moved, state.vertices)
+        fresh = state.age == 0
+        gain = (state.now.energy - trial.energy) / _promised(state.now.gradient, step.delta, reach).double()
+        damping = torch.where(accept, _adapted(state.damping, gain), torch.where(fresh, _raised(state.damping), state.damping))
+        learned = accept & (damping == 0)
+        secants = state.secants.learned(learned, vertices - state.vertices, now.gradient - state.now.gradient)
+        size, age, steps = torch.where(accept, step.size, state.size), state.age + accept, state.steps + 1
+        stale = torch.where(accept, ~(step.size <= self.refresh * state.size), ~fresh)
+        after = _State(state.problem, state.rows, vertices, now, state.model, secants, damping, size, age, stale, steps)
+
+        stuck = (damping > 1e10) | (~step.definite & fresh & (damping > 1e4))
+        given_up = stuck | (steps >= termination.max_steps)
+        status = torch.where(stuck, int(Status.STALLED), int(Status.MAX_STEPS)).to(torch.int8)
+        return after, given_up, status
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Steps `delta` of the active pairs, their relative metric `size` `(P,)`, and whether they are finite at all."""
+
+    delta: Tensor
+    size: Tensor
+    definite: Tensor
+
+    @staticmethod
+    def of(state: "_State") -> "_Step":
         matrix = state.model.hessian
         damped = matrix.damped(state.damping)
         delta = state.secants.inverse(-state.now.gradient, lambda q: damped.solve(q)[0])
-        definite = torch.isfinite(delta).all((-2, -1))
         size = (0.5 * matrix.quadratic(delta).double() / state.now.energy).clamp_min(0).sqrt() * (1 + state.damping)
-        reach = (self.reach / size).clamp_max(1).to(delta)
-        moved = torch.where(definite[:, None, None], state.vertices + reach[:, None, None] * delta, state.vertices)
-        trial = state.problem.evaluate(moved)
+        return _Step(delta, size, torch.isfinite(delta).all((-2, -1)))
+
+    def __getitem__(self, keep: Tensor) -> "_Step":
+        return self if bool(keep.all()) else _Step(*(value[keep] for value in vars(self).values()))
+
+    def updated(self, rows: Tensor, other: "_Step") -> "_Step":
+        """These steps with `rows` replaced by those of `other`."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return _Step(*(mine.index_copy(0, rows, theirs) for mine, theirs in pairs))
+
+    def settled(self, state: "_State", termination: Termination) -> Tensor:
+        """Whether what is left, this step and those that would follow at the rate of the last, is within tolerance or noise.
+
+        Nor is anything to be gained where undamped steps of a fresh model are near the noise and no longer shrink.
+        """
         noise = state.now.noise
-        accept = definite & torch.isfinite(trial.energy) & (trial.energy <= state.now.energy * (1 + noise))
-        now = trial.where(accept, state.now)
-        vertices = torch.where(accept[:, None, None], moved, state.vertices)
-        slow = ~(size <= self.refresh * state.size)
-        fresh = state.age == 0
-        gain = (state.now.energy - trial.energy) / _promised(state.now.gradient, delta, reach).double()
-        damping = torch.where(accept, _adapted(state.damping, gain), torch.where(fresh, _raised(state.damping), state.damping))
-        steps = state.steps + 1
-
-        left = size * _remaining(size / state.size)
-        exhausted = fresh & (state.damping == 0) & (size <= ROUNDING * noise) & ~(size <= 0.5 * state.size)
-        done = exhausted | (accept & (left <= noise.clamp_min(termination.tolerance)))
-        stuck = (damping > 1e10) | (~accept & ~torch.isfinite(size) & fresh & (damping > 1e4))
-        finished, status = _outcome(done, stuck, steps >= termination.max_steps)
-
-        size = torch.where(accept, size, state.size)
-        secants = state.secants.learned(accept & (damping == 0), vertices - state.vertices, now.gradient - state.now.gradient)
-        after = _State(state.problem, state.rows, vertices, now, state.model, secants, damping, size, state.age + 1, steps)
-        renew = ~finished & torch.where(accept, slow, ~fresh)
-        return after.renewed(renew, self.newton), finished, status
+        left = self.size / (1 - (self.size / state.size).clamp(0, 0.99))
+        rounding = (state.age == 0) & (state.damping == 0) & (self.size <= ROUNDING * noise) & ~(self.size <= 0.5 * state.size)
+        return self.definite & ((left <= noise.clamp_min(termination.tolerance)) | rounding)
 
 
 @dataclass(frozen=True)
@@ -99,32 +139,32 @@ class _State:
     damping: Tensor
     size: Tensor
     age: Tensor
+    stale: Tensor
     steps: Tensor
 
     @staticmethod
-    def start(problem: Problem, vertices: Tensor, newton: bool, model: SecondOrder | None) -> "_State":
+    def start(problem: Problem, vertices: Tensor, model: SecondOrder | None) -> "_State":
         now = problem.evaluate(vertices)
         zero = torch.zeros(len(problem), dtype=vertices.dtype, device=vertices.device)
         count = torch.zeros(len(problem), dtype=torch.int32, device=vertices.device)
         rows = torch.arange(len(problem), device=vertices.device)
         age = count.clone() if model is None else count + 1
-        model = _model(problem, vertices, now, newton) if model is None else model
+        model = _model(problem, vertices, now, newton=False) if model is None else model
         secants = Secants.empty(vertices, HISTORY)
-        return _State(problem, rows, vertices, now, model, secants, zero, zero.double() + torch.inf, age, count)
+        far = zero.double() + torch.inf
+        never = torch.zeros_like(rows, dtype=torch.bool)
+        return _State(problem, rows, vertices, now, model, secants, zero, far, age, never, count)
 
     def __getitem__(self, keep: Tensor) -> "_State":
-        return self if bool(keep.all()) else _State(*(value[keep] for value in vars(self).values()))
-
-    def solution(self, status: Tensor) -> Solution:
-        return Solution(self.vertices, self.now.x, self.now.energy, self.steps, status, self.model)
-
-    def renewed(self, renew: Tensor, newton: bool) -> "_State":
-        """The state with the model recomputed in the rows `renew`."""
-        if not renew.any():
+        if bool(keep.all()):
             return self
-        part = self[renew]
-        model = self.model.updated(renew.nonzero().flatten(), _model(part.problem, part.vertices, part.now, newton))
-        return replace(self, model=model, secants=self.secants.forgotten(renew), age=torch.where(renew, 0, self.age))
+        rows = keep.nonzero().flatten()
+        return _State(*(value[rows] for value in vars(self).values()))
+
+    def solution(self, status: Tensor | Status) -> Solution:
+        if isinstance(status, Status):
+            status = torch.full_like(self.steps, int(status), dtype=torch.int8)
+        return Solution(self.vertices, self.now.x, self.now.energy, self.steps, status, self.model)
 
 
 def _model(problem: Problem, vertices: Tensor, now: Evaluation, newton: bool) -> SecondOrder:
@@ -133,18 +173,6 @@ def _model(problem: Problem, vertices: Tensor, now: Evaluation, newton: bool) ->
         return problem.second_order(vertices, now.x).convex(now.gradient)
     metric = problem.gauss_newton(vertices)
     return SecondOrder(metric, torch.zeros_like(metric.diagonal))
-
-
-def _outcome(done: Tensor, stuck: Tensor, spent: Tensor) -> tuple[Tensor, Tensor]:
-    """Which pairs are finished and with what status; success goes before the reasons to give up."""
-    given_up = torch.where(stuck, int(Status.STALLED), int(Status.MAX_STEPS))
-    return done | stuck | spent, torch.where(done, int(Status.CONVERGED), given_up).to(torch.int8)
-
-
-def _remaining(contraction: Tensor) -> Tensor:
-    """Distance to the limit of steps that shrink geometrically, over the last step, and at least 1."""
-    contraction = contraction.clamp(0, 0.99)
-    return (contraction / (1 - contraction)).clamp_min(1)
 
 
 def _promised(gradient: Tensor, delta: Tensor, reach: Tensor) -> Tensor:
