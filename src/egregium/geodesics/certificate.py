@@ -9,7 +9,7 @@ from egregium.geodesics.solvers.base import Solution
 from egregium.numerics.derivatives import jacobian, row_chunks
 
 CURVATURE_MARGIN = 1e-3
-LOOKED_AT = 9
+LOOKED_AT = 5
 
 
 def second_variation(problem: Problem, solution: Solution) -> tuple[Tensor, Tensor, SecondOrder]:
@@ -39,7 +39,7 @@ def second_variation(problem: Problem, solution: Solution) -> tuple[Tensor, Tens
 
 
 def degenerate(problem: Problem, vertices: Tensor) -> Tensor:
-    """Whether the decoder loses rank at one of 9 nodes of the curve, both ends among them, `(P,)`.
+    """Whether the decoder loses rank at one of 5 nodes of the curve, both ends among them, `(P,)`.
 
     Judged after scaling each latent axis to unit speed.
     """

@@ -49,13 +49,14 @@ class GaussNewton:
         while len(state.rows):
             step = _Step.of(state)
             settled = step.settled(state, termination)
-            result = result.updated(state.rows[settled], state[settled].solution(Status.CONVERGED))
-            state, step = state[~settled], step[~settled]
+            if settled.any():
+                result = result.updated(state.rows[settled], state[settled].solution(Status.CONVERGED))
+                state, step = state[~settled], step[~settled]
             if len(state.rows):
-                state, step = self._renewed(state, step)
-                state, given_up, status = self._moved(state, step, termination)
-                result = result.updated(state.rows[given_up], state[given_up].solution(status[given_up]))
-                state = state[~given_up]
+                state, given_up, status = self._moved(*self._renewed(state, step), termination)
+                if given_up.any():
+                    result = result.updated(state.rows[given_up], state[given_up].solution(status[given_up]))
+                    state = state[~given_up]
         return result
 
     def _renewed(self, state: "_State", step: "_Step") -> "tuple[_State, _Step]":
