@@ -18,7 +18,7 @@ from egregium.geodesics.problem import Problem
 from egregium.geodesics.refine import Certified, refine
 from egregium.geodesics.search import OPEN, Found, search
 from egregium.geodesics.solvers import GaussNewton, Solver, Termination
-from egregium.geodesics.starts import RESOLVED, TUNNELLED, Candidates, along_chord, given, ranked
+from egregium.geodesics.starts import CLOSEST, RESOLVED, TUNNELLED, Candidates, along_chord, followed, ranked
 from egregium.geodesics.support import SupportGraph, out_of_support, routes
 from egregium.numerics.derivatives import row_chunks
 from egregium.protocols import ClosedForm, ImmersedSpace
@@ -29,7 +29,6 @@ OnFail = Literal["raise", "mark"]
 Starts = Tensor | Sequence[Tensor] | Geodesic | None
 FINER = 4
 FINEST = 1024
-FINEST_COARSE = 256
 BUDGET = 1 << 27
 
 
@@ -49,7 +48,7 @@ class _Options:
     @property
     def finest(self) -> int:
         """Most segments that are worth their cost at this tolerance."""
-        return FINEST if self.rtol < 1e-4 else FINEST_COARSE
+        return FINEST if self.rtol < 1e-4 else CLOSEST
 
     def termination(self, coarse: bool) -> Termination:
         """Lengths err by the square of the metric step, directions by the step itself, magnified at the ends."""
@@ -80,7 +79,8 @@ def connect(
         solver: one of `eg.solvers`; default `GaussNewton()`.
         rtol: relative error of the length, and of the first-order condition, that CONVERGED promises; at least 50 eps.
         support: a `SupportGraph` of the data: gives further starts, and DISCONNECTED or OUT_OF_SUPPORT where it says so.
-        starts: own starting curves: latent nodes `(*batch, n, d)` at uniform t, a sequence of such, or a `Geodesic`.
+        starts: own starting curves: latent nodes `(*batch, n, d)` at uniform t, a sequence of such, or a `Geodesic`; all are
+            tried, followed with the segments that they have (32 to 256).
         max_steps: solver steps at each number of segments; default the solver's.
         on_fail: "raise" `NotConvergedError`, whose `.result` is the result, or "mark" in `status`.
         progress: print how many pairs are done, to standard error.
@@ -147,12 +147,14 @@ def _connected(space: ImmersedSpace, start: Tensor, end: Tensor, options: _Optio
     space = space.economical()
     swap = _lexicographically_greater(z0, z1)
     first, last = torch.where(swap[:, None], z1, z0), torch.where(swap[:, None], z0, z1)
-    curves = [_oriented(curve, swap, batch, z0.shape[-1]) for curve in _as_curves(starts)]
+    curves = [_oriented(curve.to(z0), swap, batch, z0.shape[-1]) for curve in _as_curves(starts)]
+    fewest = _fewest_segments(starts, curves, len(z0)).to(z0.device)
     width = space.immerse(z0[:1]).shape[-1]
     results = []
     for rows in row_chunks(len(z0), width * 16 * (z0.shape[-1] + 4), BUDGET):
         problem = Problem.between(space, first[rows], last[rows])
-        results.append(_persistent(space, problem, options, [curve[rows] for curve in curves]))
+        users = followed([curve[rows] for curve in curves], fewest[rows], options.solver.segments) if curves else None
+        results.append(_persistent(space, problem, options, users))
         if progress:
             print(f"connect: {rows.stop} of {len(z0)} pairs", file=sys.stderr, flush=True)
     return _assembled(decode, results, swap, batch)
@@ -174,6 +176,13 @@ def _as_curves(starts: Starts) -> list[Tensor]:
     if not all(isinstance(curve, Tensor) for curve in curves):
         raise OptionError(f"starts must be a Geodesic, a tensor of latent nodes or a sequence of such; got {starts!r}.")
     return curves
+
+
+def _fewest_segments(starts: Starts, curves: list[Tensor], pairs: int) -> Tensor:
+    """Segments `(P,)` that each user's curve is followed with, at least: those it was solved with, or those that it has."""
+    if isinstance(starts, Geodesic):
+        return starts.segments.reshape(-1)
+    return torch.full((pairs,), max((curve.shape[1] - 1 for curve in curves), default=0))
 
 
 def _oriented(curve: Tensor, swap: Tensor, batch: torch.Size, d: int) -> Tensor:
@@ -211,9 +220,9 @@ class _Solved:
         )
 
 
-def _persistent(space: ImmersedSpace, problem: Problem, options: _Options, curves: list[Tensor]) -> _Solved:
+def _persistent(space: ImmersedSpace, problem: Problem, options: _Options, users: Candidates | None) -> _Solved:
     """Solve each pair with the segments that its starts need; where its curve tunnelled, with shorter ones and every start."""
-    starts, disconnected = _starts(space, problem, options, curves)
+    starts, disconnected = _starts(space, problem, options, users)
 
     def solved(rows: Tensor, coarse: Tensor, insured: float) -> _Solved:
         parts, order = [], []
@@ -236,15 +245,18 @@ def _persistent(space: ImmersedSpace, problem: Problem, options: _Options, curve
     return found
 
 
-def _starts(space: ImmersedSpace, problem: Problem, options: _Options, curves: list[Tensor]) -> tuple[Candidates, Tensor]:
+def _starts(space: ImmersedSpace, problem: Problem, options: _Options, users: Candidates | None) -> tuple[Candidates, Tensor]:
     """Curves to start from, and which pairs the support does not connect."""
-    own = [given(curve.to(problem.z0)) for curve in curves]
-    own = own or [along_chord(problem), problem.nodes(problem.straight(RESOLVED))]
     disconnected = torch.zeros(len(problem), dtype=torch.bool, device=problem.z0.device)
+    along = None
     if options.support is not None:
         along = routes(space, problem, options.support, RESOLVED)
-        own, disconnected = [*own, problem.nodes(along.vertices)], ~along.connected
-    return ranked(problem, own, own=not curves, segments=options.solver.segments), disconnected
+        disconnected = ~along.connected
+    extra = [] if along is None else [problem.nodes(along.vertices)]
+    if users is not None:
+        return users.and_then(extra), disconnected
+    own = [along_chord(problem), problem.nodes(problem.straight(RESOLVED)), *extra]
+    return ranked(problem, own, options.solver.segments), disconnected
 
 
 def _solve(

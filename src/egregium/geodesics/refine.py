@@ -108,9 +108,10 @@ def refine(
 
     A row is CONVERGED when the solver met its first-order tolerance and either Richardson's limits are settled, of the length
     to `rtol` and of the directions at the ends, whose square the length errs by, to `sqrt(rtol) / 5`, and the length of an
-    admissible curve, by rectification, agrees, or the least discrete energy, whose root is no
-    longer than the geodesic, and that curve enclose the length to `rtol`. Where polygon and curve are far apart, the
-    polygon has tunnelled through a fold of the decoder: STALLED at once, to be started again with shorter segments.
+    admissible curve, by rectification, agrees, or that curve and the least discrete energy enclose Richardson's limit to
+    half of `rtol`. The root of that energy is no longer than any admissible curve nearby: where it is, there is a shorter
+    geodesic, and the row goes on. Where polygon and curve are far apart, the polygon has tunnelled through a fold of the
+    decoder: STALLED at once, to be started again with shorter segments.
     """
     rows = torch.arange(len(problem), device=problem.z0.device)
     frames = _Frames.at(problem, problem.z0), _Frames.at(problem, problem.z1)
@@ -160,8 +161,9 @@ def _certify(
     velocities, wrong = _directions(rows, series, frames, length)
     agrees = (torch.maximum(error, 3 * gap) + noise * length <= rtol * length) & (25 * wrong**2 <= rtol)
     lower, upper = here.energy.sqrt(), torch.fmax(curve.upper, length) * (1 + noise)
-    enclosed = (lower <= upper) & (upper - lower + noise * length <= rtol * length)
-    sound = agrees | enclosed
+    strays = (length - length.clamp(lower, curve.upper)).abs()
+    encloses = 2 * (curve.upper - lower) + strays + noise * length <= rtol * length
+    sound = (agrees | encloses) & (lower <= curve.upper * (1 + noise))
     leaves = failed[looked] | sound | (gap > TUNNELLED * length) | last
 
     length = torch.where(agrees, length, length.clamp(lower, upper.nan_to_num(torch.inf)))

@@ -15,13 +15,14 @@ WALK = 8
 CORRECTIONS = 1
 DAMPING = 1e-2
 RESOLVED = 32
+CLOSEST = 256
 TUNNELLED = 0.2
 BENT = 0.03
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Curves `(P, RESOLVED + 1, d)` to start from, the best first, and the fewest `segments` `(P,)` that see their folds.
+    """Curves `(P, n, d)` to start from, the best first, and the fewest `segments` `(P,)` that see their folds.
 
     A polygon of too few segments tunnels: its vertices lie on the decoded surface, its chords cut through the folds. The
     curves are the library's `own`, or the user's, who wants each of his to be tried.
@@ -34,33 +35,50 @@ class Candidates:
     def __getitem__(self, rows: Tensor) -> "Candidates":
         return Candidates(tuple(curve[rows] for curve in self.curves), self.segments[rows], self.own)
 
+    def and_then(self, curves: Sequence[Tensor]) -> "Candidates":
+        """With `curves` tried after these."""
+        return Candidates((*self.curves, *curves), self.segments, self.own)
+
     def vertices(self, segments: int) -> list[Tensor]:
         """Free vertices `(P, segments - 1, d)` of every curve."""
         return [_sampled(curve, segments)[:, 1:-1] for curve in self.curves]
 
 
-def ranked(problem: Problem, curves: Sequence[Tensor], own: bool, segments: Sequence[int] | None) -> Candidates:
-    """Curves `(P, RESOLVED + 1, d)` with the resolution that they need, the library's own with the shorter ones first.
+def ranked(problem: Problem, curves: Sequence[Tensor], segments: Sequence[int] | None) -> Candidates:
+    """The library's own curves `(P, RESOLVED + 1, d)`, the shorter ones first, with the resolution that they need.
 
-    A user's curve is followed closely, so that it leads to its own minimum.
     A solver's own `segments` go before what is needed. Cost: 31 decoder calls a curve.
     """
     lengths, paced = [], []
     for z in curves:
         inner = problem.immerse(z[:, 1:-1].flatten(0, 1)).unflatten(0, (len(z), -1))
-        x = torch.cat([problem.x0[:, None], inner, problem.x1[:, None]], 1)
-        if own:
-            z, x = _evenly_paced(z, x)
+        z, x = _evenly_paced(z, torch.cat([problem.x0[:, None], inner, problem.x1[:, None]], 1))
         paced.append(z)
         lengths.append(torch.stack([polygon(x[:, :: RESOLVED // n]) for n in (8, 16, RESOLVED)], -1))
     measured, stacked = torch.stack(lengths), torch.stack(paced)
-    if own:
-        order = measured[..., -1].nan_to_num(torch.inf).argsort(dim=0, stable=True)
-        measured = measured.gather(0, order[..., None].expand_as(measured))
-        stacked = stacked.gather(0, order[..., None, None].expand_as(stacked))
-    tunnels = (measured[0, :, -1:] > (1 + BENT) * measured[0, :, :-1]) | (not own)
+    order = measured[..., -1].nan_to_num(torch.inf).argsort(dim=0, stable=True)
+    best = measured.gather(0, order[..., None].expand_as(measured))[0]
+    tunnels = best[:, -1:] > (1 + BENT) * best[:, :-1]
     needed = torch.where(tunnels[:, 1], RESOLVED, torch.where(tunnels[:, 0], 16, 8))
-    return Candidates(tuple(stacked), needed if segments is None else torch.full_like(needed, segments[0]), own)
+    sorted_curves = stacked.gather(0, order[..., None, None].expand_as(stacked))
+    return Candidates(tuple(sorted_curves), needed if segments is None else torch.full_like(needed, segments[0]), own=True)
+
+
+def followed(curves: Sequence[Tensor], fewest: Tensor, segments: Sequence[int] | None) -> Candidates:
+    """A user's curves `(P, n, d)` in his order, followed so closely that each leads to its own minimum.
+
+    With the `fewest` segments `(P,)` that he asks for, or the next power of two, from RESOLVED to CLOSEST; a solver's own
+    `segments` go before that.
+    """
+    needed = _power_of_two(fewest)
+    finest = int(_power_of_two(torch.tensor(max(curve.shape[1] - 1 for curve in curves))))
+    if segments is not None:
+        needed = torch.full_like(needed, segments[0])
+    return Candidates(tuple(given(curve, finest) for curve in curves), needed, own=False)
+
+
+def _power_of_two(segments: Tensor) -> Tensor:
+    return (2 ** segments.double().log2().ceil()).long().clamp(RESOLVED, CLOSEST)
 
 
 def _evenly_paced(z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
