@@ -1,4 +1,4 @@
-"""Result codes: what became of each row of a computation, in a byte and in a sentence."""
+"""Result codes: what became of each row of a computation, in a byte and in a sentence; and results in a line."""
 
 from enum import IntEnum
 
@@ -57,6 +57,28 @@ def names(codes: Tensor) -> list[str]:
 def codes(names: list[str]) -> Tensor:
     """Inverse of `names`."""
     return torch.tensor([Status[name] for name in names], dtype=torch.int8)
+
+
+def counts(code: Tensor) -> str:
+    """How many rows ended in which status, in short.
+
+    >>> counts(torch.tensor([0, 0, 2]))
+    '2 CONVERGED, 1 STALLED'
+    """
+    return ", ".join(f"{int((code == value).sum())} {Status(value).name}" for value in code.unique(sorted=True).tolist())
+
+
+def span(values: Tensor) -> str:
+    """Least and largest of the numbers that are not NaN.
+
+    >>> span(torch.tensor([0.5, 2.0, torch.nan])), span(torch.tensor(0.25))
+    ('0.5 .. 2', '0.25')
+    """
+    known = values[~values.isnan()]
+    if not known.numel():
+        return "nan"
+    low, high = f"{float(known.min()):.4g}", f"{float(known.max()):.4g}"
+    return low if low == high else f"{low} .. {high}"
 
 
 def describe(code: Tensor) -> str:

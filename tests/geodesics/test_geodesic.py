@@ -104,6 +104,11 @@ def test_casting(g: Geodesic) -> None:
     assert g.to("cpu").length.dtype == torch.float64
 
 
+def test_printed_in_a_line(g: Geodesic) -> None:
+    assert repr(g).startswith("Geodesic(batch (2, 3), d = 2, length ") and repr(g).endswith(": 6 CONVERGED)")
+    assert len(repr(g)) < 150
+
+
 def test_results_are_frozen_and_detached(g: Geodesic) -> None:
     with pytest.raises(AttributeError):
         g.length = g.upper  # type: ignore[misc]

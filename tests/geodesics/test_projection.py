@@ -56,6 +56,13 @@ def test_shapes(batch: tuple[int, ...]) -> None:
     assert found.z.shape == (*batch, 2) and found.residual.shape == found.status.shape == found.ok.shape == batch
 
 
+def test_targets_may_keep_the_shape_of_images() -> None:
+    images = Pullback(lambda z: DECODER(z).unflatten(1, (3, 4)), dim=2)
+    found = project(images, images.decode(Z), Z + 0.1)
+    assert torch.equal(found.z, project(images, images.ambient(Z), Z + 0.1).z)
+    assert repr(found).startswith("Projection(8 points, residual ") and repr(found).endswith(": 8 CONVERGED)")
+
+
 def test_rows_do_not_influence_each_other() -> None:
     target = SPACE.ambient(Z) + 0.05
     spoiled = target.clone()
@@ -70,7 +77,7 @@ def test_failures() -> None:
     assert (project(SPACE, SPACE.ambient(Z), Z + 3, max_steps=1).status == Status.MAX_STEPS).any()
     with pytest.raises(ShapeError, match="one target a start"):
         project(SPACE, SPACE.ambient(Z), Z[:3])
-    with pytest.raises(ShapeError, match="12 ambient coordinates"):
+    with pytest.raises(ShapeError, match=r"12 ambient coordinates.* 5 numbers a point"):
         project(SPACE, torch.zeros(8, 5).double(), Z)
     for rtol, max_steps in ((0.0, 9), (2.0, 9), (1e-4, 0)):
         with pytest.raises(OptionError, match="project needs"):

@@ -1,5 +1,7 @@
 """Studies on models in memory: exact twins agree, results can be kept and read back, bad input is refused."""
 
+import re
+
 import pandas as pd
 import pytest
 import torch
@@ -118,6 +120,19 @@ def test_bad_studies_are_refused(error: type[Exception], arguments: tuple) -> No
         Study(*arguments)
 
 
+def test_models_of_other_data_are_refused_by_name() -> None:
+    other = LatentModel(lambda x: x[:, :2], lambda z: paraboloid(z).repeat(1, 2), name="wide")
+    with pytest.raises(ShapeError, match=r"model 1 \('wide'\) decodes to shape \(6,\).* observations .* shape \(3,\)"):
+        Study([model(), other], POINTS, pairs=3).run()
+
+
+def test_studies_and_indeterminacies_are_printed_in_a_line() -> None:
+    said = repr(Study([model(), twin()], POINTS, pairs=15))
+    assert said == "Study(2 models (plain, twin), 15 pairs of 60 points of shape (3,), 13 relations, seed 0)"
+    found = repr(indeterminacy(model(), twin(), POINTS[:20, :2]))
+    assert found.startswith("Indeterminacy(20 points, d = 2, stretch 1") and found.endswith(": 20 CONVERGED)")
+
+
 def test_unknown_relations_and_engines_are_refused() -> None:
     with pytest.raises(OptionError, match="geodesick"):
         Study([model()], POINTS, relations=["geodesick"])
@@ -153,4 +168,5 @@ def test_check_finds_what_is_wrong() -> None:
     assert check(LatentModel(lambda x: x[:, :2], relu), POINTS)["smooth"].holds is False
     folded = LatentModel(lambda x: x[:, :2], lambda z: torch.stack([z[:, 0], 1e-6 * z[:, 1], z[:, 0]], -1))
     assert check(folded, POINTS)["rank"].holds is False
-    assert "FAILS" in str(check(folded, POINTS))
+    assert "FAILS" in str(check(folded, POINTS)) and repr(check(folded, POINTS)) == str(check(folded, POINTS))
+    assert not re.search(r"\bA[1-4]\b|Jacobian", str(check(model(), POINTS)))

@@ -1,5 +1,6 @@
 """A decoder runs in evaluation mode and comes back as it was; what is no function of a row is refused with advice."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from egregium.errors import DecoderError
+from egregium.models import LatentModel
 from egregium.spaces import Pullback
 from egregium.spaces.decoder import Decoder
 
@@ -99,8 +101,8 @@ def test_any_output_shape_is_flattened() -> None:
         (lambda z: z[0], "got shape"),
         (lambda z: z.half(), "float16"),
         (lambda z: z.numpy(), "ndarray"),
-        (lambda z: z + torch.randn(z.shape), "not deterministic"),
-        (lambda z: z - z.mean(0), "depends on the other points"),
+        (lambda z: z + torch.randn(z.shape), r"not deterministic.*model\.eval\(\)"),
+        (lambda z: z - z.mean(0), r"depends on the other points.*model\.eval\(\)"),
         (lambda z: z.detach().exp(), "differentiable"),
         (lambda z: torch.ones(len(z), 3), "constant"),
         (lambda z: z / 0, "NaN or infinity"),
@@ -110,6 +112,39 @@ def test_any_output_shape_is_flattened() -> None:
 def test_refusals(decoder: Callable[[Tensor], Tensor], words: str) -> None:
     with pytest.raises(DecoderError, match=words):
         Pullback(decoder).metric(Z)
+
+
+class Whole(nn.Module):
+    """A variational autoencoder as most are written: called on observations, it returns several things."""
+
+    def __init__(self, **parts: nn.Module) -> None:
+        super().__init__()
+        self.encoder = nn.Linear(5, 2)
+        for name, part in parts.items():
+            self.add_module(name, part)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z = self.encoder(x)
+        return z, z
+
+
+@pytest.mark.parametrize(
+    ("whole", "part"),
+    [
+        (Whole(decoder=nn.Linear(2, 5)), "model.decoder"),
+        (Whole(decoders=nn.ModuleList([nn.Linear(2, 5)])), "list(model.decoders)"),
+        (LatentModel(nn.Linear(5, 2), nn.Linear(2, 5)), "list(model.decoders)"),
+    ],
+)
+def test_for_a_whole_model_the_part_to_pass_is_named(whole: Callable[[Tensor], Tensor], part: str) -> None:
+    with pytest.raises(DecoderError, match=re.escape(f"This looks like a whole model: pass its decoder, {part}.")):
+        Pullback(whole).metric(Z)
+
+
+def test_a_module_list_is_a_list_of_decoders() -> None:
+    members = nn.ModuleList([nn.Linear(2, 5), nn.Linear(2, 5)])
+    assert torch.equal(Pullback(members).metric(Z), Pullback(list(members)).metric(Z))
+    assert repr(Pullback(members, dim=2)) == "Pullback(2 decoders, dim=2)"
 
 
 def test_a_decoder_that_is_not_finite_everywhere_is_accepted() -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from egregium.errors import ShapeError, TensorError
+from egregium.spaces import Euclidean
 from egregium.spaces.points import flat, require_points
 
 
@@ -21,7 +22,12 @@ def test_points_of_every_batch_shape_are_accepted(shape: tuple[int, ...], dtype:
     [
         ([torch.zeros(2, 4)], ShapeError, r"\(\*batch, 3\) on this space; got \(2, 4\)"),
         ([torch.tensor(1.0)], ShapeError, "got a scalar"),
-        ([torch.zeros(2, 3), torch.zeros(3)], ShapeError, r"nothing is broadcast; got \(2, 3\) and \(3,\)"),
+        (
+            [torch.zeros(2, 3), torch.zeros(3)],
+            ShapeError,
+            r"z0 and z1 must have equal shapes, because nothing is broadcast; got \(2, 3\) and \(3,\)",
+        ),
+        ([torch.zeros(2, 3), torch.zeros(2, 4)], ShapeError, r"z1 must have shape \(\*batch, 3\)"),
         ([torch.zeros(0, 3)], TensorError, "at least one point"),
         ([torch.zeros(2, 3).half()], TensorError, r"float16: convert with \.float\(\)"),
         ([torch.zeros(2, 3).bool()], TensorError, "bool"),
@@ -40,3 +46,5 @@ def test_refusals(points: list, error: type[Exception], words: str) -> None:
 def test_the_name_of_the_argument_is_said() -> None:
     with pytest.raises(TensorError, match="support points must be finite"):
         require_points(torch.full((3,), torch.nan), width=3, names="support points")
+    with pytest.raises(ShapeError, match="z and v must have equal shapes"):
+        Euclidean(3).norm(torch.zeros(2, 3), torch.zeros(3))

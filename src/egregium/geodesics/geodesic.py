@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from egregium.geodesics.curve import Curve
-from egregium.status import Status
+from egregium.status import Status, counts, span
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Geodesic:
     """Geodesics between pairs of points, `*batch` of them.
 
@@ -47,6 +47,12 @@ class Geodesic:
     def ok(self) -> Tensor:
         """Where CONVERGED, `(*batch)`."""
         return self.status == Status.CONVERGED
+
+    def __repr__(self) -> str:
+        return (
+            f"Geodesic(batch {tuple(self.length.shape)}, d = {self.curve.values.shape[-1]}, length {span(self.length)}, "
+            f"segments {span(self.segments)}: {counts(self.status)})"
+        )
 
     @property
     def nodes(self) -> Tensor:

@@ -9,10 +9,10 @@ from egregium.errors import OptionError, ShapeError
 from egregium.numerics.derivatives import jacobian, row_chunks
 from egregium.protocols import ImmersedSpace
 from egregium.spaces.points import flat
-from egregium.status import Status
+from egregium.status import Status, counts, span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Projection:
     """Latent points `z` `(*batch, d)`, ambient `residual` `(*batch)` that is left, and `status` `(*batch)`."""
 
@@ -25,6 +25,9 @@ class Projection:
         """Where CONVERGED, `(*batch)`."""
         return self.status == Status.CONVERGED
 
+    def __repr__(self) -> str:
+        return f"Projection({self.status.numel()} points, residual {span(self.residual)}: {counts(self.status)})"
+
 
 def project(space: ImmersedSpace, target: Tensor, start: Tensor, *, rtol: float = 1e-4, max_steps: int = 100) -> Projection:
     """Nearest points of the immersed space to ambient points, by Levenberg-Marquardt from given starts.
@@ -33,7 +36,8 @@ def project(space: ImmersedSpace, target: Tensor, start: Tensor, *, rtol: float 
     the metric step is at most `rtol` times the residual, or below rounding.
 
     Args:
-        target: ambient coordinates `(*batch, A)`, as `space.immerse` gives them.
+        target: ambient points, in A coordinates `(*batch, A)` as `space.immerse` gives them, or in any shape of A entries, such
+            as images `(*batch, C, H, W)`.
         start: latent points `(*batch, d)`, e.g. encoder means.
 
     Cost: 2 d + 1 decoder calls a step.
@@ -41,21 +45,22 @@ def project(space: ImmersedSpace, target: Tensor, start: Tensor, *, rtol: float 
     if not 0 < rtol < 1 or max_steps < 1:
         raise OptionError(f"project needs 0 < rtol < 1 and max_steps >= 1; got {rtol}, {max_steps}.")
     (start,) = space.prepare(start)
-    if target.shape[:-1] != start.shape[:-1]:
+    batch = start.shape[:-1]
+    if target.shape[: len(batch)] != batch:
         raise ShapeError(f"project needs one target a start; got {tuple(target.shape)} and {tuple(start.shape)}.")
     with torch.no_grad():
         width = space.immerse(flat(start)[:1]).shape[-1]
-        if target.shape[-1] != width:
+        if (given := target.shape[len(batch) :].numel()) != width:
             raise ShapeError(
-                f"project needs targets in the {width} ambient coordinates of the space; got {tuple(target.shape)}."
+                f"project needs targets in the {width} ambient coordinates of the space, flattened or not; got "
+                f"{tuple(target.shape)}, {given} numbers a point for starts {tuple(start.shape)}."
             )
-        goals = flat(target).to(start)
+        goals = target.reshape(-1, width).to(start)
         parts = [
             _levenberg_marquardt(space, goals[rows], flat(start)[rows], rtol, max_steps)
             for rows in row_chunks(len(goals), goals.shape[-1] * (start.shape[-1] + 2))
         ]
     z, residual, status = (torch.cat(values) for values in zip(*parts, strict=True))
-    batch = start.shape[:-1]
     return Projection(z.reshape(start.shape), residual.reshape(batch), status.reshape(batch))
 
 

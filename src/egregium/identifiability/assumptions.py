@@ -28,7 +28,7 @@ class Finding:
     sentence: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Check:
     """Findings on one model; prints as a list."""
 
@@ -45,6 +45,8 @@ class Check:
     def __str__(self) -> str:
         marks = {True: "holds", False: "FAILS", None: "open"}
         return "\n".join(f"{one.assumption:<12} {marks[one.holds]:<6} {one.sentence}" for one in self.findings)
+
+    __repr__ = __str__
 
 
 def check(model: Model, points: Tensor) -> Check:
@@ -70,7 +72,13 @@ def check(model: Model, points: Tensor) -> Check:
 def _likelihood(model: Model) -> Finding:
     found = scope(model, "geodesic", endpoint="projection")
     holds = {"by theorem": True, "no": False}.get(found.identifiable)
-    return Finding("likelihood", holds, float("nan"), f"A1: {found.sentence}")
+    answer = {"by theorem": "yes", "no": "no"}.get(found.identifiable, "only under assumptions that training does not ensure")
+    count = len(model.decoders)
+    sentence = (
+        f"Would perfect training settle geodesic distances? Likelihood {found.likelihood}, {count} decoder"
+        f'{"s" if count > 1 else ""}: {answer}. eg.scope(model, "geodesic") says what that rests on.'
+    )
+    return Finding("likelihood", holds, float("nan"), sentence)
 
 
 def _injective(space: Pullback, z: Tensor) -> Finding:
@@ -81,14 +89,20 @@ def _injective(space: Pullback, z: Tensor) -> Finding:
     far = apart > apart.median()
     ratio = (x[first] - x[second]).norm(dim=-1)[far] / torch.pdist(x).median()
     least = float(ratio.min()) if far.any() else float("nan")
-    sentence = f"A2: far latent points come as near in data space as {least:.2g} of the median decoded distance"
-    return Finding("injective", None if not least < 1e-3 else False, least, sentence + " (0 would be a counterexample).")
+    sentence = (
+        "Do different codes decode to different data? Of the codes that lie far apart, the nearest two decode to points "
+        f"{least:.2g} of the median distance apart (0 would be a counterexample; that there is none cannot be proven)."
+    )
+    return Finding("injective", None if not least < 1e-3 else False, least, sentence)
 
 
 def _rank(space: Pullback, z: Tensor) -> Finding:
     values = torch.linalg.svdvals(space.jacobian(z))
     condition = float((values[:, 0] / values[:, -1]).max())
-    sentence = f"A3: the Jacobian's largest condition number at {len(z)} points is {condition:.3g}."
+    sentence = (
+        f"Does every latent direction change the output? At the worst of {len(z)} codes, the strongest direction changes it "
+        f"{condition:.3g} times as much as the weakest (below {BADLY_CONDITIONED:.0f} holds)."
+    )
     return Finding("rank", condition < BADLY_CONDITIONED, condition, sentence)
 
 
@@ -100,8 +114,9 @@ def _smooth(space: Pullback, z: Tensor) -> Finding:
     change = tangents.diff(dim=0).norm(dim=-1) / tangents.norm(dim=-1).max()
     still = float((change < SAME).double().mean())
     kinked = still > 0.1 and bool((change > 10 * SAME).any())
-    said = "is piecewise constant: the decoder has kinks (ReLU?), where curvature sits" if kinked else "varies smoothly"
-    return Finding("smooth", not kinked, still, f"The derivative along a line between two encoded points {said}.")
+    said = "it jumps: the decoder has kinks (ReLU?), where all of its curvature sits" if kinked else "it varies smoothly"
+    sentence = f"Is the decoder smooth? Its derivative was followed along the line between two codes: {said}."
+    return Finding("smooth", not kinked, still, sentence)
 
 
 def _encoder(model: Model, points: Tensor, z: Tensor) -> Finding:
@@ -109,5 +124,9 @@ def _encoder(model: Model, points: Tensor, z: Tensor) -> Finding:
     decode: Callable[[Tensor], Tensor] = torch.sigmoid if getattr(model.chart, "logits", False) else torch.nn.Identity()
     plain = Pullback(list(model.decoders))
     error = (decode(plain.decode(z)).flatten(1) - x).pow(2).mean() / (x - x.mean(0)).pow(2).mean()
-    sentence = f"Decoded encoder means leave {float(error):.0%} of the data's variance; endpoints by projection may differ."
+    sentence = (
+        "Does a code stand for its observation? Encoded and decoded again, observations differ from the originals by "
+        f"{float(error):.0%} of the data's variance (0 %: exact; 100 % or more: no better than the mean observation). The more "
+        "it is, the more depends on whether endpoints are found by the encoder or by projection."
+    )
     return Finding("encoder", bool(error < 1), float(error), sentence)

@@ -15,9 +15,10 @@ from egregium.geodesics.projection import project
 from egregium.identifiability.views import mean_space
 from egregium.numerics.derivatives import jacobian, row_chunks
 from egregium.protocols import Model
+from egregium.status import counts, span
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Indeterminacy:
     """`A = f_b^{-1} o f_a` at N latent points of model a.
 
@@ -39,6 +40,12 @@ class Indeterminacy:
     def defect(self) -> Tensor:
         """Largest `|eigenvalue - 1|` at each point, `(N,)`."""
         return (self.stretch - 1).abs().amax(-1)
+
+    def __repr__(self) -> str:
+        return (
+            f"Indeterminacy({len(self.z)} points, d = {self.z.shape[-1]}, stretch {span(self.stretch)} (1: isometry), "
+            f"mismatch {span(self.mismatch)}: {counts(self.status)})"
+        )
 
 
 def indeterminacy(a: Model, b: Model, points: Tensor, *, start: Tensor | None = None) -> Indeterminacy:

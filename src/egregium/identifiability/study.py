@@ -18,11 +18,12 @@ from egregium.protocols import Model, Relation
 from egregium.runs.files import digest, make_folder, read_table, read_tensors, write_json, write_table, write_tensors
 from egregium.runs.folder import record_results
 from egregium.runs.provenance import provenance
+from egregium.spaces.pullback import Pullback
 
 COLUMNS = ["model", "pair", "i", "j", "k", "relation", "endpoint", "n_points", "value", "lower", "upper", "status"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Study:
     """R trained models x P pairs of points x relations: how much of each relation is left after retraining.
 
@@ -56,6 +57,13 @@ class Study:
         self._entries()
         object.__setattr__(self, "triples", Triples.draw(len(self.points), self.pairs, self.seed))
 
+    def __repr__(self) -> str:
+        names = ", ".join(model.name for model in self.models[:3]) + (", ..." if len(self.models) > 3 else "")
+        return (
+            f"Study({len(self.models)} models ({names}), {self.pairs} pairs of {len(self.points)} points of shape "
+            f"{tuple(self.points.shape[1:])}, {len(self.scales)} relations, seed {self.seed})"
+        )
+
     def run(self, out: str | Path | None = None, engine: str = "local", progress: bool = False) -> pd.DataFrame:
         """Measure every model; a row per model, pair, relation and endpoint, sorted.
 
@@ -66,6 +74,7 @@ class Study:
         """
         if engine != "local":
             raise OptionError(f'engine must be "local": models in memory are measured in this process; got {engine!r}.')
+        self._check_outputs()
         measured = []
         for place, model in enumerate(self.models):
             measured.append(self._measured(model, place, None if out is None else Path(out)))
@@ -83,6 +92,19 @@ class Study:
 
     def _entries(self) -> dict[str, Entry]:
         return chosen(self.relations)
+
+    def _check_outputs(self) -> None:
+        """Every decoder must give as many numbers as an observation has, or nothing could be compared."""
+        observed = self.points.shape[1:]
+        for place, model in enumerate(self.models):
+            z = model.encode(self.points[:1])
+            for decode in model.decoders:
+                decoded = Pullback(decode).decode(z).shape[1:]
+                if decoded.numel() != observed.numel():
+                    raise ShapeError(
+                        f"model {place} ({model.name!r}) decodes to shape {tuple(decoded)}, but the observations of this study "
+                        f"have shape {tuple(observed)}: all models of a study must decode to the same data."
+                    )
 
     def _measured(self, model: Model, place: int, out: Path | None) -> Measurement:
         name = f"{place:03d} {model.name}"
@@ -109,7 +131,9 @@ class Study:
             for a in range(len(self.models) if len(self.models) > 1 and "curves" in extras[0] else 0)
         ]
         write_results(out, table, diagnose(table, extras, ring))
-        config = {"kind": "study of models in memory", "models": len(self.models), "pairs": self.pairs, "seed": self.seed}
+        decoders = sorted({len(model.decoders) for model in self.models})
+        config = {"kind": "study of models in memory", "models": len(self.models), "pairs": self.pairs, "seed": self.seed,
+                  "decoders": decoders[0] if len(decoders) == 1 else decoders}  # fmt: skip
         write_json(out / "run.json", {"schema": 1, "config": config, "provenance": provenance(), "history": []})
         record_results(out)
 

@@ -30,7 +30,9 @@ class Decoder:
 
     def __post_init__(self) -> None:
         if not callable(self.fn):
-            raise DecoderError(f"a decoder must be callable, (N, d) -> (N, *out); got {type(self.fn).__name__}.")
+            raise DecoderError(
+                f"a decoder must be callable, (N, d) -> (N, *out); got {type(self.fn).__name__}.{_part_to_pass(self.fn)}"
+            )
         object.__setattr__(self, "modules", tuple(_modules(self.fn)))
         if self.like is not None and self.like.is_meta:
             raise DecoderError("the decoder's weights hold no data (they are on the meta device): load them first.")
@@ -52,9 +54,12 @@ class Decoder:
             except (RuntimeError, TypeError, ValueError, IndexError, AttributeError, NotImplementedError) as error:
                 raise DecoderError(
                     f"the decoder failed on a {z.dtype} tensor of shape {tuple(z.shape)}: {_first_line(error)}. "
-                    "It is always called with one batch dimension, (N, d)."
+                    f"It is always called with one batch dimension, (N, d).{_part_to_pass(self.fn)}"
                 ) from error
-        _require_tensor(x, len(z))
+        try:
+            _require_tensor(x, len(z))
+        except DecoderError as error:
+            raise DecoderError(f"{error}{_part_to_pass(self.fn)}") from None
         return x
 
     def __call__(self, z: Tensor) -> Tensor:
@@ -77,14 +82,15 @@ class Decoder:
             if (self(z) - x).abs().max() > tolerance:
                 raise DecoderError(
                     "the decoder is not deterministic: two calls on the same points differ. Pass the map from z to the mean "
-                    "(not a sample); for dropout or other noise pass the nn.Module itself, so that it runs in eval mode."
+                    "(not a sample). Against dropout in training mode call model.eval(), or pass the nn.Module itself, which "
+                    "is then run in eval mode."
                 )
             alone = torch.cat([self(row[None]) for row in z[:2]])
             if (alone - x[:2]).abs().max() > 1e2 * tolerance:
                 raise DecoderError(
                     "the decoder's output for a point depends on the other points of the batch (batch normalisation in "
-                    "training mode?). Pass the nn.Module or its bound method, so that it runs in eval mode, or a function "
-                    "that treats rows independently."
+                    "training mode?). Call model.eval(), or pass the nn.Module or its bound method, which are then run in "
+                    "eval mode, or a function that treats rows independently."
                 )
         self._check_derivative(z, x)
 
@@ -103,6 +109,13 @@ class Decoder:
             ) from error
         if not tangent.abs().max() > 0:
             raise DecoderError("the decoder's output changes with z but its derivative is zero: remove .detach() or no_grad().")
+
+
+def _part_to_pass(fn: object) -> str:
+    """For a whole model in the place of its decoder: which of its parts to pass."""
+    ways = {"decoders": "list(model.decoders)", "decoder": "model.decoder", "decode": "model.decode"}
+    found = [way for name, way in ways.items() if hasattr(fn, name)]
+    return f" This looks like a whole model: pass its decoder, {found[0]}." if found else ""
 
 
 def _modules(fn: object) -> Iterator[nn.Module]:

@@ -1,5 +1,6 @@
 """Flat space: the closed forms that everything else is compared with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -32,8 +33,8 @@ class Euclidean(Immersed):
     def width(self) -> int:
         return self.n
 
-    def prepare(self, *points: Tensor) -> tuple[Tensor, ...]:
-        require_points(*points, width=self.n)
+    def prepare(self, *points: Tensor, names: Sequence[str] = ()) -> tuple[Tensor, ...]:
+        require_points(*points, width=self.n, names=names)
         return points
 
     def immerse(self, z: Tensor) -> Tensor:
@@ -54,7 +55,7 @@ class Euclidean(Immersed):
 
     def exp(self, z: Tensor, v: Tensor) -> Tensor:
         """`z + v`, `(*batch, n)`."""
-        z, v = self.prepare(z, v)
+        z, v = self.prepare(z, v, names=("z", "v"))
         return z + v
 
     def log(self, z0: Tensor, z1: Tensor) -> Tensor:
@@ -64,4 +65,4 @@ class Euclidean(Immersed):
 
     def transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
         """`v` itself: transport in flat space does not depend on the path."""
-        return self.prepare(z0, z1, v)[2]
+        return self.prepare(z0, z1, v, names=("z0", "z1", "v"))[2]

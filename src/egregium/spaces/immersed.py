@@ -1,6 +1,7 @@
 """What every space with a map into a Euclidean ambient space shares: the induced metric and its uses."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -31,8 +32,11 @@ class Immersed(ABC):
         """What is observed at points `(*batch, d)`, `(*batch, *out)`."""
 
     @abstractmethod
-    def prepare(self, *points: Tensor) -> tuple[Tensor, ...]:
-        """`points` checked, all of one shape `(*batch, d)`, in the dtype and on the device that the space works in."""
+    def prepare(self, *points: Tensor, names: Sequence[str] = ()) -> tuple[Tensor, ...]:
+        """`points` checked, all of one shape `(*batch, d)`, in the dtype and on the device that the space works in.
+
+        `names` is what errors call them; by default z, or z0 and z1, or z, z1 and z2.
+        """
 
     @abstractmethod
     def immerse(self, z: Tensor) -> Tensor:
@@ -66,7 +70,7 @@ class Immersed(ABC):
 
     def inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """Inner product `<J u, J v>` of tangent vectors at z; all `(*batch, d)`, result `(*batch)`; invariant."""
-        z, u, v = self.prepare(z, u, v)
+        z, u, v = self.prepare(z, u, v, names=("z", "u", "v"))
         points = flat(z)
         _, tangents = jvp(self.immerse, torch.cat([points, points]), torch.cat([flat(u), flat(v)]))
         first, second = tangents.chunk(2)
@@ -74,7 +78,7 @@ class Immersed(ABC):
 
     def norm(self, z: Tensor, v: Tensor) -> Tensor:
         """Length `|J v|` of tangent vectors, `(*batch)`; invariant."""
-        z, v = self.prepare(z, v)
+        z, v = self.prepare(z, v, names=("z", "v"))
         return jvp(self.immerse, flat(z), flat(v))[1].norm(dim=-1).reshape(z.shape[:-1])
 
     def frame(self, z: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from egregium.errors import DecoderError, OptionError, ShapeError
 from egregium.spaces.charts import Gaussian
@@ -17,7 +17,7 @@ from egregium.spaces.reduction import reduced
 Decode = Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pullback(Immersed):
     r"""Latent space with the metric `G(z) = J^T J` of `phi o f`, `f` the decoder and `phi` the chart.
 
@@ -28,7 +28,7 @@ class Pullback(Immersed):
     reparametrisation of the latent space (Syrota et al. 2025, arXiv 2502.13757).
 
     Args:
-        decoder: callable `(N, d) -> (N, *out)`, or a list of them. Modules run in evaluation mode.
+        decoder: callable `(N, d) -> (N, *out)`, or a list (or `nn.ModuleList`) of them. Modules run in evaluation mode.
         dim: number of latent dimensions d; without it, it is read off the first points that are measured.
         base: explicit latent space that the decoder lives on; `Euclidean(d)` or None.
         chart: coordinates of data space, from `eg.charts`; the decoder's own output without it.
@@ -41,7 +41,7 @@ class Pullback(Immersed):
     [[[5.0, 0.0], [0.0, 1.0]]]
     """
 
-    decoder: Decode | Sequence[Decode]
+    decoder: Decode | Sequence[Decode] | nn.ModuleList
     _: KW_ONLY
     dim: int = None  # type: ignore[assignment]
     base: Euclidean | None = None
@@ -51,7 +51,8 @@ class Pullback(Immersed):
     _met: bool = field(init=False, repr=False, default=False)
 
     def __post_init__(self) -> None:
-        decoders = tuple(self.decoder) if isinstance(self.decoder, Sequence) else (self.decoder,)
+        # An nn.ModuleList is a sequence of decoders, though it is a module and so looks callable.
+        decoders = tuple(self.decoder) if isinstance(self.decoder, Sequence | nn.ModuleList) else (self.decoder,)
         if not decoders:
             raise DecoderError("Pullback needs at least one decoder; got an empty list.")
         if self.base is not None and not isinstance(self.base, Euclidean):
@@ -71,6 +72,11 @@ class Pullback(Immersed):
         if dim is not None and like is not None:
             self._first_contact(like.new_zeros(0, dim))
 
+    def __repr__(self) -> str:
+        count = f"{len(self.members)} decoder{'s' if len(self.members) > 1 else ''}"
+        options = {"dim": self.dim, "chart": self.chart, "uncertainty": self.uncertainty}
+        return f"Pullback({', '.join([count, *(f'{name}={value}' for name, value in options.items() if value is not None)])})"
+
     @property
     def width(self) -> int:
         """Numbers per point, equal to `dim`; known from `dim=` or from the first points measured."""
@@ -78,8 +84,8 @@ class Pullback(Immersed):
             raise OptionError("this Pullback has not seen a point yet, so its dimension is unknown: pass dim=.")
         return self.dim
 
-    def prepare(self, *points: Tensor) -> tuple[Tensor, ...]:
-        require_points(*points, width=self.dim)
+    def prepare(self, *points: Tensor, names: Sequence[str] = ()) -> tuple[Tensor, ...]:
+        require_points(*points, width=self.dim, names=names)
         like = self.members[0].like
         if like is not None:
             points = tuple(z.to(dtype=like.dtype, device=like.device) for z in points)
