@@ -27,7 +27,7 @@ def test_from_an_array_to_a_verified_report(
     assert main(study) == 0, "the same command goes on, here with nothing left to do"
     assert (run / "table.parquet").read_bytes() == table
     assert main([*study, "--pairs", "5"]) == 2
-    assert "another configuration" in capsys.readouterr().err
+    assert "another configuration (pairs: 4 there, 5 here)" in capsys.readouterr().err
 
     assert main(["report", str(run), "--json"]) == 0
     page = Path(json.loads(capsys.readouterr().out)["report"])
@@ -37,3 +37,5 @@ def test_from_an_array_to_a_verified_report(
     (run / "table.parquet").write_bytes(table[:-1] + b"x")
     assert main(["verify", str(run), "--sample", "0"]) == 1
     assert "table.parquet" in capsys.readouterr().out
+    assert main(["report", str(run)]) == 2, "no report of a table that was changed after the study"
+    assert "result table.parquet has been changed" in capsys.readouterr().err

@@ -9,12 +9,14 @@ from types import SimpleNamespace
 import pytest
 
 from egregium.cli import main
+from egregium.runs.files import write_json
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """What passes for a run folder at first sight."""
+    """What passes for a finished run folder at first sight."""
     (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "results.json").write_text('{"files": {}}')
     return tmp_path
 
 
@@ -68,7 +70,21 @@ def test_problems_are_listed_and_the_exit_code_is_one(
 def test_problems_as_json(run: Path, verifying: Callable, capsys: pytest.CaptureFixture[str]) -> None:
     verifying(["b is missing"])
     assert main(["verify", str(run), "--json"]) == 1
-    assert json.loads(capsys.readouterr().out) == {"run": str(run), "problems": ["b is missing"]}
+    assert json.loads(capsys.readouterr().out) == {"run": str(run), "problems": ["b is missing"], "unfinished": None}
+
+
+def test_an_unfinished_run_is_not_called_sound_and_has_no_report(
+    run: Path, verifying: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verifying([])
+    write_json(run / "plan.json", {"tasks": ["0" * 32]})
+    (run / "results.json").unlink()
+    assert main(["verify", str(run)]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        f"{run} is unfinished: 0 of 1 tasks are finished and sound; the same command goes on."
+    ]
+    assert main(["report", str(run)]) == 2
+    assert "is unfinished: 0 of 1 tasks are finished; the same `egregium study`" in capsys.readouterr().err
 
 
 def test_ctrl_c_during_verify(run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -212,7 +212,7 @@ def test_a_disk_that_fails_at_any_moment(opened: Open, diamond: list[Task], tmp_
         attempt(f"run{at}", 0)
         with opened(f"run{at}") as folder:
             assert content(folder) == content(undisturbed), at
-            assert sorted(os.listdir(folder.root)) == ["lock", "logs", "run.json", "tasks"]
+            assert sorted(os.listdir(folder.root)) == ["lock", "logs", "plan.json", "run.json", "tasks"]
 
 
 def test_a_process_that_dies_at_any_moment(

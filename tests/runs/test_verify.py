@@ -10,7 +10,7 @@ import pytest
 from egregium.errors import OptionError, RunError
 from egregium.runs.engine import execute
 from egregium.runs.files import checksum, write_json
-from egregium.runs.folder import RunFolder
+from egregium.runs.folder import RunFolder, unfinished
 from egregium.runs.task import Task
 from egregium.runs.verify import verify
 
@@ -40,7 +40,7 @@ def test_a_sample_is_run_again_and_compared(opened: Open, diamond: list[Task], e
         f"task '{task.label}' ({task.address}): sum.json came out differently when it was run again"
         for task in (fickle, forged)
     ]
-    assert content(folder) == before and sorted(os.listdir(folder.root)) == ["lock", "logs", "run.json", "tasks"]
+    assert content(folder) == before and sorted(os.listdir(folder.root)) == ["lock", "logs", "plan.json", "run.json", "tasks"]
 
 
 def forge(folder: Path) -> None:
@@ -54,6 +54,25 @@ def forge(folder: Path) -> None:
 
 def test_an_untouched_run_has_no_problems(run: RunFolder) -> None:
     assert verify(run.root, sample=0) == []
+
+
+def test_an_unfinished_run_says_how_far_it_got(opened: Open, diamond: list[Task], run: RunFolder) -> None:
+    assert unfinished(run.root) == ""
+    with opened("half") as folder:
+        assert unfinished(folder.root) == "no results are on record"
+        execute(diamond, folder, in_process=True)
+        (folder.path(diamond[0]) / "done.json").unlink()
+        assert unfinished(folder.root) == "3 of 4 tasks are finished"
+
+
+def test_a_finished_run_that_is_given_more_to_do_is_unfinished_until_that_is_done(
+    opened: Open, example: Make, run: RunFolder
+) -> None:
+    with opened() as folder:
+        execute([example("sleepy", "one more")], folder, in_process=True)
+        assert unfinished(folder.root) == "1 of 1 tasks are finished"
+        folder.record_results()
+        assert unfinished(folder.root) == ""
 
 
 def test_a_changed_file_is_found(run: RunFolder, diamond: list[Task]) -> None:

@@ -24,7 +24,7 @@ Checksums alone, a matter of seconds:
 
 `egregium verify runs/digits --sample 0`
 
-**Exit codes**: 0 nothing found, 1 problems found (one a line on stdout), 2 the folder could not be checked.
+**Exit codes**: 0 nothing found (an unfinished run says so), 1 problems found (one a line on stdout), 2 the folder could not be checked.
 """
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `egregium study` made.")]
@@ -41,7 +41,16 @@ def report(run: Run, as_json: Json = False) -> None:
     _require(run)
     with resumable("Nothing is lost: the same command writes the report anew."):
         from egregium.report import write_report
+        from egregium.runs.folder import unfinished
+        from egregium.runs.verify import changed_results
 
+        if missing := unfinished(run):
+            raise RunError(f"{run} is unfinished: {missing}; the same `egregium study` command goes on.")
+        if changed := changed_results(run):
+            raise RunError(
+                f"{run} is not as the study left it: {'; '.join(changed)}. "
+                "Restore it, or give the same `egregium study` command again, which writes the results anew."
+            )
         page = write_report(run)
         if as_json:
             emit({"run": run, "report": page})
@@ -59,16 +68,23 @@ def verify(
     say(f"egregium {version('egregium')}: verifying {run}", quiet_stdout=as_json)
     _require(run)
     with resumable("Nothing was changed; the same command starts over."):
+        from egregium.runs.folder import unfinished
         from egregium.runs.progress import Bars
         from egregium.runs.verify import verify as find_problems
 
+        missing = unfinished(run)
         problems = find_problems(run, sample=sample, seed=seed, progress=Bars())
         if as_json:
-            emit({"run": run, "problems": problems})
+            emit({"run": run, "problems": problems, "unfinished": missing or None})
         else:
             for problem in problems:
                 say(f"- {problem}")
-            say(f"Problems found in {run}: {len(problems)}" if problems else f"{run} is sound.")
+            if problems:
+                say(f"Problems found in {run}: {len(problems)}")
+            elif not missing:
+                say(f"{run} is sound.")
+            if missing:
+                say(f"{run} is unfinished: {missing}{'' if problems else ' and sound'}; the same command goes on.")
         if problems:
             raise typer.Exit(1)
 

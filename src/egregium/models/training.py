@@ -109,6 +109,7 @@ def _fit_in(root: Path, spec: VAE, x: Tensor, seeds: list[int], workers: int, pr
         shown = Bars("trainings") if progress else Silent()
         execute([note], folder, in_process=True)
         folders = execute(tasks, folder, workers=workers, progress=shown, in_process=workers == 1 or len(set(seeds)) == 1)
+        folder.record_results()
         return [load_model(finished) for finished in folders]
 
 

@@ -1,6 +1,6 @@
 """The engine: runs what is not finished, in the order of needs, and loses nothing that is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -46,7 +46,9 @@ def execute(
     if workers < 1:
         raise OptionError(f"workers is {workers}: at least 1 is needed")
     progress = progress or Silent()
-    pending = _unfinished(tasks, folder)
+    pending = _in_order(tasks, cache(folder.finished))
+    if pending:
+        folder.begin(_in_order(tasks, lambda task: False))
     if isinstance(progress, Overall):
         progress.begin(len(pending))
     try:
@@ -60,10 +62,9 @@ def execute(
     return [folder.path(task) for task in tasks]
 
 
-def _unfinished(tasks: Sequence[Task], folder: RunFolder) -> list[Task]:
+def _in_order(tasks: Sequence[Task], finished: Callable[[Task], bool]) -> list[Task]:
     """All that must run, each task once and after its needs."""
     order: dict[Task, None] = {}
-    finished = cache(folder.finished)
     stack = [(task, False) for task in reversed(tasks)]
     while stack:
         task, needs_placed = stack.pop()

@@ -3,7 +3,8 @@
 run.json           schema, configuration, provenance, and what they were before a forced change
 tasks/ADDRESS/     the files of a finished task, and `done.json` with their checksums, written last
 logs/ADDRESS.log   what the task printed
-results.json       checksums of the files that the run left beside these (see `RunFolder.record_results`)
+plan.json          addresses of the tasks that the run set out to do
+results.json       checksums of the files that the run left beside these, written last: a run without it is unfinished
 lock               held by the one process that writes
 """
 
@@ -11,7 +12,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +38,10 @@ from egregium.runs.task import Job, Task, code_of
 SCHEMA = 1
 DONE = "done.json"
 _DONE_KINDS = {"address": str, "label": str, "call": str, "arguments": dict, "needs": list, "code": str, "files": dict}
+_GIVEN = "options."  # of a configuration: what the user gave, as opposed to what was resolved from it
 _FILE_KINDS = {"sha256": str, "bytes": int}
 _RUN_KINDS = {"config": dict, "provenance": dict, "history": list}
-_OWN = {"run.json", "results.json", "report.html", "lock", "tasks", "logs"}
+_OWN = {"run.json", "plan.json", "results.json", "report.html", "lock", "tasks", "logs"}
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,18 @@ class RunFolder:
         """
         return is_complete(self.path(task), task.address)
 
+    def begin(self, tasks: Iterable[Task]) -> None:
+        """Notes what the run sets out to do; from here until `record_results` it is unfinished.
+
+        Raises:
+            RunError: the run folder has been closed.
+            StorageError: the folder cannot be written.
+        """
+        self._require_open()
+        write_json(self.root / "plan.json", {"schema": SCHEMA, "tasks": [task.address for task in tasks]})
+        if os.path.exists(self.root / "results.json"):
+            _remove(self.root / "results.json")
+
     def job(self, task: Task) -> Job:
         """The task with a fresh folder to work in.
 
@@ -126,8 +140,7 @@ class RunFolder:
             RunError: the run folder has been closed.
             StorageError: no folder can be made.
         """
-        if self._lock.closed:
-            raise RunError(f"the run folder {self.root} is closed: open it again with RunFolder.open")
+        self._require_open()
         return Job(
             address=task.address,
             label=task.label,
@@ -160,11 +173,27 @@ class RunFolder:
         """
         record_results(self.root)
 
+    def _require_open(self) -> None:
+        if self._lock.closed:
+            raise RunError(f"the run folder {self.root} is closed: open it again with RunFolder.open")
+
 
 def record_results(root: Path) -> None:
     """Writes the checksums of the files beside `run.json` to `results.json`."""
     files = sorted(entry for entry in _entries(root) if entry.is_file() and entry.name not in _OWN)
     write_json(root / "results.json", {"schema": SCHEMA, "files": {file.name: checksum(file) for file in files}})
+
+
+def unfinished(root: Path) -> str:
+    """How far a run got that has no results on record yet, in words; empty for a finished one."""
+    if os.path.exists(root / "results.json"):
+        return ""
+    try:
+        planned = read_json(root / "plan.json")["tasks"]
+        done = sum(is_complete(root / "tasks" / address, address) for address in planned)
+    except (StorageError, KeyError, TypeError):
+        return "no results are on record"
+    return f"{done} of {len(planned)} tasks are finished"
 
 
 def seal(job: Job) -> None:
@@ -313,13 +342,23 @@ def differences(old: dict, new: dict) -> list[str]:
     found = []
     a, b = (_flat({key: value for key, value in state["config"].items() if key != "data_checksum"}) for state in (old, new))
     changed = sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
+    changed = [key for key in changed if key.startswith(_GIVEN)] or changed  # the rest follows from what was given
     if changed:
-        shown = [f"{key}: {_short(a, key)} there, {_short(b, key)} here" for key in changed[:5]]
+        shown = [f"{_words(key)}: {_short(a, key)} there, {_short(b, key)} here" for key in changed[:5]]
         found.append(f"another configuration ({'; '.join(shown)}{'; ...' if len(changed) > 5 else ''})")
     for what, part, key in (("other data", "config", "data_checksum"), ("another version of the code", "provenance", "code")):
         if old[part].get(key) != new[part].get(key):
             found.append(f"{what} ({_short(old[part], key)[:12]} there, {_short(new[part], key)[:12]} here)")
     return found
+
+
+def _words(key: str) -> str:
+    """A setting as the command line spells it.
+
+    >>> _words("options.latent_dim")
+    'latent-dim'
+    """
+    return key.removeprefix(_GIVEN).replace("_", "-")
 
 
 def _flat(values: dict, prefix: str = "") -> dict[str, str]:

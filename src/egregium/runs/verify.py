@@ -30,7 +30,7 @@ def verify(folder_path: Path | str, *, sample: int = 3, seed: int = 0, progress:
         raise OptionError(f"sample is {sample}: expected the number of tasks to run again, 0 or more")
     root = Path(folder_path).absolute()
     state = read_run(root)
-    problems = _check_results(root)
+    problems = changed_results(root)
     sound: dict[str, dict[str, Any]] = {}
     folders = sorted((root / "tasks").glob("*")) if os.path.isdir(root / "tasks") else []
     for folder in folders:
@@ -48,7 +48,8 @@ def verify(folder_path: Path | str, *, sample: int = 3, seed: int = 0, progress:
     return problems + _rerun(root, sound, sample, seed, progress or Silent())
 
 
-def _check_results(root: Path) -> list[str]:
+def changed_results(root: Path) -> list[str]:
+    """Results of a run that differ from the checksums on record, a sentence each; nothing is computed anew."""
     if not os.path.exists(root / "results.json"):
         return []
     try:
