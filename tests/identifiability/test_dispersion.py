@@ -1,6 +1,7 @@
 """Dispersion: statistics against their definitions, laws, intervals against known truth, gaps, and malformed tables."""
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -356,8 +357,9 @@ MALFORMED = {
     "lacks the columns status": without_column,
     "no rows": lambda table: table.iloc[:0],
     "does not say the scale type": without_scales,
-    "gives 'nominal' for the relation 'd'": with_scale({"d": "nominal"}),
-    "gives None for the relation 'd'": with_scale({"e": "ratio"}),
+    "of the relation 'd' \\(it says 'nominal'\\)": with_scale({"d": "nominal"}),
+    "of the relation 'd' \\(it says None\\)": with_scale({"e": "ratio"}),
+    "expected a dict": with_scale("ratio"),
     "rows twice, the first for model 0, pair 0": lambda table: pd.concat([table, table.iloc[:2]]),
     "unknown status 'FINE'": lambda table: table.assign(status="FINE"),
     "expected numbers": lambda table: table.assign(value=table["value"].astype(str)),
@@ -374,6 +376,17 @@ CALLS = [summarize, lambda table: cv_per_pair(table, "d", "encoder"), lambda tab
 def test_malformed_tables_are_a_sentence(sentence: str, call: Callable[[pd.DataFrame], object]):
     with pytest.raises(DataError, match=sentence):
         call(MALFORMED[sentence](one(distances(0, 3, 4))))
+
+
+def test_a_table_that_went_through_csv_gives_the_same_statistics(tmp_path: Path):
+    scales = {"geodesic": "ratio", "angle": "circular", "density": "interval", "independent_draw_32": "ratio"}
+    values = distances(0, 4, 12)
+    values[0, 0] = np.nan
+    table = tabulate(scales, **dict.fromkeys(scales, values)).assign(model=lambda t: t["model"].map("{:03d}".format))
+    table.to_csv(tmp_path / "table.csv", index=False)
+    back = pd.read_csv(tmp_path / "table.csv")
+    assert back["model"].dtype != table["model"].dtype, "names of trainings came back as numbers"
+    pd.testing.assert_frame_equal(summarize(back), summarize(table))
 
 
 def test_negative_values_of_failed_rows_are_no_error():

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from egregium.errors import DataError, OptionError
+from egregium.identifiability.scope import scale_of
 from egregium.protocols import Scale
 from egregium.status import Status
 
@@ -47,10 +48,10 @@ def matrices(table: pd.DataFrame) -> list[Matrix]:
     Raises:
         DataError: the table is empty, lacks columns or scales, or holds duplicates, unknown statuses or negative distances.
     """
-    _check(table)
+    scales = _checked_scales(table)
     models = _labels(table, "model")
     groups = table.groupby(["relation", "endpoint"], observed=True).indices.values()
-    found = [_matrix(table.iloc[rows], models, table.attrs["scales"]) for rows in groups]
+    found = [_matrix(table.iloc[rows], models, scales) for rows in groups]
     return sorted(found, key=lambda one: (one.relation, one.endpoint))
 
 
@@ -61,15 +62,16 @@ def matrix(table: pd.DataFrame, relation: str, endpoint: str) -> Matrix:
         DataError: as in `matrices`.
         OptionError: the table has no such relation at this endpoint.
     """
-    _check(table)
+    scales = _checked_scales(table)
     rows = table.loc[((table["relation"] == relation) & (table["endpoint"] == endpoint)).to_numpy(dtype=bool)]
     if len(rows) == 0:
         known = sorted({f"{name} ({where})" for name, where in zip(table["relation"], table["endpoint"], strict=True)})
         raise OptionError(f"The table has no relation {relation!r} at endpoint {endpoint!r}; it has {', '.join(known)}.")
-    return _matrix(rows, _labels(table, "model"), table.attrs["scales"])
+    return _matrix(rows, _labels(table, "model"), scales)
 
 
-def _check(table: pd.DataFrame) -> None:
+def _checked_scales(table: pd.DataFrame) -> dict[str, Scale]:
+    """Scale types of the relations of a table that holds what it should."""
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise DataError(f"The table lacks the columns {', '.join(missing)}: give the table that Study.run returns.")
@@ -88,22 +90,7 @@ def _check(table: pd.DataFrame) -> None:
         first = table.iloc[int(repeated.argmax())]
         where = ", ".join(f"{name} {first[name]}" for name in ("model", "pair", "relation", "endpoint"))
         raise DataError(f"The table has {repeated.sum()} rows twice, the first for {where}: keep one of each.")
-    _check_scales(table)
-
-
-def _check_scales(table: pd.DataFrame) -> None:
-    scales = table.attrs.get("scales")
-    if not isinstance(scales, dict):
-        raise DataError(
-            'The table does not say the scale type of its relations: set table.attrs["scales"] = {relation: "ratio", ...} with '
-            f"one of {', '.join(get_args(Scale))} each (pandas drops attrs where frames with different ones are joined)."
-        )
-    for relation in table["relation"].unique():
-        if scales.get(relation) not in get_args(Scale):
-            raise DataError(
-                f'table.attrs["scales"] gives {scales.get(relation)!r} for the relation {relation!r}: '
-                f"expected one of {', '.join(get_args(Scale))}."
-            )
+    scales = _scales(table)
     ratio = table["relation"].isin([name for name, scale in scales.items() if scale == "ratio"]).to_numpy(dtype=bool)
     negative = ratio & (_usable(table) < 0)
     if negative.any():
@@ -112,6 +99,24 @@ def _check_scales(table: pd.DataFrame) -> None:
             f"The relation {first['relation']!r} has ratio scale but the value {first['value']:.6g} (model {first['model']}, "
             f'pair {first["pair"]}): a distance is not negative; if it is no distance set its scale to "signed".'
         )
+    return scales
+
+
+def _scales(table: pd.DataFrame) -> dict[str, Scale]:
+    """As the table says in its `attrs`, which a CSV file does not hold; else as the scope ledger knows by name."""
+    given = table.attrs.get("scales", {})
+    if not isinstance(given, dict):
+        raise DataError(f'table.attrs["scales"] is {given!r}: expected a dict from the name of a relation to its scale type.')
+    scales = {name: given.get(name, scale_of(str(name))) for name in table["relation"].unique()}
+    for name, scale in scales.items():
+        if scale not in get_args(Scale):
+            raise DataError(
+                f"The table does not say the scale type of the relation {name!r} (it says {scale!r}): "
+                f'set table.attrs["scales"] = {{"{name}": ...}} to one of '
+                f"{', '.join(get_args(Scale))} "
+                "(a CSV file holds no attrs, and pandas drops them where frames with different ones are joined)."
+            )
+    return scales
 
 
 def _labels(table: pd.DataFrame, column: str) -> pd.Index:

@@ -254,6 +254,16 @@ def scope(
     )
 
 
+def scale_of(relation: str) -> Scale | None:
+    """Scale type of a relation that the ledger knows by its name in a study's table, else None.
+
+    >>> scale_of("angle")
+    'circular'
+    """
+    known = _known(relation)
+    return None if known is None else known.scale
+
+
 def _likelihood(model: object) -> Likelihood:
     if isinstance(model, str):
         for name in get_args(Likelihood):
@@ -272,9 +282,13 @@ def _likelihood(model: object) -> Likelihood:
 
 
 def _entry(relation: str | Relation) -> tuple[str, _Entry]:
+    if not isinstance(relation, str | Relation):
+        raise OptionError(
+            f"scope: a relation is one of {', '.join(_RELATIONS)}, or an object with name, arity, scale, invariant_under and a "
+            f"call; got {relation!r}."
+        )
     name = relation if isinstance(relation, str) else relation.name
-    stem, _, points = name.rpartition("_")
-    known = _RELATIONS.get(stem if stem == "independent_draw" and points.isdigit() else name)
+    known = _known(name)
     if known is not None:
         return name, known
     if isinstance(relation, str):
@@ -283,6 +297,11 @@ def _entry(relation: str | Relation) -> tuple[str, _Entry]:
         return name, _Entry(True, relation.scale, relation.invariant_under, _MANIFOLD, _THEOREM)
     reason = f"Its invariance is stated as {relation.invariant_under!r}, and another training is related by any isometry."
     return name, _Entry(False, relation.scale, relation.invariant_under, reason, _THEOREM)
+
+
+def _known(name: str) -> _Entry | None:
+    stem, _, points = name.rpartition("_")
+    return _RELATIONS.get(stem if stem == "independent_draw" and points.isdigit() else name)
 
 
 def _members(model: object, entry: _Entry) -> Members:
