@@ -39,3 +39,31 @@ def test_from_an_array_to_a_verified_report(
     assert "table.parquet" in capsys.readouterr().out
     assert main(["report", str(run)]) == 2, "no report of a table that was changed after the study"
     assert "result table.parquet has been changed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ("--latent-dim 4", "--latent-dim"),
+        ("--conv", "--mlp"),
+        ("--decoders 200", "--decoders"),
+        ("--pairs 1000", "--pairs"),
+        ("--likelihood bernoulli", "--likelihood gaussian"),
+        ("--size 8", "--size"),
+    ],
+)
+def test_what_cannot_work_names_the_option_before_a_folder_is_made(
+    options: str, advice: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "table.npy", np.random.default_rng(0).standard_normal((80, 3)))
+    assert main(["study", str(tmp_path / "table.npy"), *options.split(), "--out", str(tmp_path / "run")]) == 2
+    assert advice in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_data_line_warns_of_a_column_that_numbers_the_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{row},{row % 7},{row / 3}" for row in range(40)]
+    (tmp_path / "cells.csv").write_text("\n".join(["cell,count,x", *rows]))
+    assert main(["study", str(tmp_path / "cells.csv"), "--conv", "--out", str(tmp_path / "run")]) == 2
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("Data:"))
+    assert "A different whole number in each row: column cell; if that numbers the rows, remove it" in line

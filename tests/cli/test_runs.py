@@ -73,17 +73,27 @@ def test_problems_as_json(run: Path, verifying: Callable, capsys: pytest.Capture
     assert json.loads(capsys.readouterr().out) == {"run": str(run), "problems": ["b is missing"], "unfinished": None}
 
 
-def test_an_unfinished_run_is_not_called_sound_and_has_no_report(
-    run: Path, verifying: Callable, capsys: pytest.CaptureFixture[str]
-) -> None:
-    verifying([])
+@pytest.fixture
+def unfinished(run: Path) -> Path:
+    """A run that has not come to its only task."""
     write_json(run / "plan.json", {"tasks": ["0" * 32]})
     (run / "results.json").unlink()
+    return run
+
+
+def test_an_unfinished_run_is_not_called_sound(
+    unfinished: Path, verifying: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = unfinished
+    verifying([])
     assert main(["verify", str(run)]) == 0
     assert capsys.readouterr().out.splitlines()[1:] == [
         f"{run} is unfinished: 0 of 1 tasks are finished and sound; the same command goes on."
     ]
-    assert main(["report", str(run)]) == 2
+
+
+def test_an_unfinished_run_has_no_report(unfinished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(unfinished)]) == 2
     assert "is unfinished: 0 of 1 tasks are finished; the same `egregium study`" in capsys.readouterr().err
 
 

@@ -237,3 +237,13 @@ def test_a_missing_file_and_an_archive_by_the_wrong_name(tmp_path: Path) -> None
     npz(tmp_path, x=X).rename(tmp_path / "data.npy")
     with pytest.raises(DataError, match=r"rename it to \.npz"):
         arrays.read(tmp_path / "data.npy")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_columns_that_number_the_rows_are_named(tmp_path: Path, kind: str) -> None:
+    frame = pd.DataFrame({"id": [12, 7, 9, 30], "row": [0.0, 1.0, 2.0, 3.0], "count": [3, 3, 4, 5], "x": [0.5, 1.0, 2.0, 3.0]})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert "in each row: column id, row; if" in arrays.read(tmp_path / f"a.{kind}").note
+    frame[["count", "x"]].to_csv(tmp_path / "b.csv", index=False)
+    assert arrays.read(tmp_path / "b.csv").note == ""

@@ -164,7 +164,7 @@ def test_only_what_is_selected_is_decoded(tmp_path: Path) -> None:
 def test_images_of_different_sizes(tmp_path: Path) -> None:
     fill(tmp_path, "1.png", "2.png")
     fill(tmp_path, "3.png", content=encoded(GREY))
-    with pytest.raises(DataError, match=r"1\.png 3 x 2 and 3\.png 4 x 3\. Pass size="):
+    with pytest.raises(DataError, match=r"3\.png is 4 x 3, while the 1 read before, such as 1\.png, are 3 x 2\..* size="):
         read(tmp_path)
     assert read(tmp_path, size=5).train.shape == (2, 1, 5, 5)
 
@@ -221,3 +221,26 @@ def test_truncated_anywhere(kind: str) -> None:
         except DataError:
             continue
         np.testing.assert_array_equal(found, pixels)  # only the format's closing bytes were missing
+
+
+def test_hidden_files_and_thumbnail_folders_are_no_data(tmp_path: Path) -> None:
+    fill(tmp_path, "0.png", "1.png", ".thumbnails/0.png")
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    (tmp_path / "._0.png").write_bytes(b"x")
+    found = read(tmp_path)
+    assert found.test is not None and (len(found.train), len(found.test), found.note) == (1, 1, "")
+
+
+def test_an_image_of_another_size_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, *(f"{index}.png" for index in range(8)))
+    fill(tmp_path, "screen.jpg", content=encoded(np.zeros((4, 5), np.uint8), "JPEG"))
+    with pytest.raises(DataError, match=r"screen\.jpg is 5 x 4, while the 8 read before, such as 0\.png, are 3 x 2\..*--size"):
+        read(tmp_path)
+
+
+def test_a_few_colour_images_among_grey_ones_are_named(tmp_path: Path) -> None:
+    fill(tmp_path, *(f"{index}.png" for index in range(4)))
+    fill(tmp_path, "screen.png", content=encoded(COLOUR[:2, :3]))
+    found = read(tmp_path)
+    assert found.train.shape[1] == 3
+    assert found.note.startswith("1 of 5 images are in colour (screen.png), so that all have three channels")

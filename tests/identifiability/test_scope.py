@@ -151,7 +151,7 @@ def test_unknown_names_are_a_sentence():
     with pytest.raises(OptionError, match="unknown relation 'independent_draw_many'"):
         scope("gaussian", "independent_draw_many")
     for no_relation in (None, 7, ["geodesic"]):
-        with pytest.raises(OptionError, match="a relation is one of euclidean.* or an object with name"):
+        with pytest.raises(OptionError, match=r"a relation is one of euclidean.* or an object with name"):
             scope("gaussian", no_relation)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="endpoint"):
         scope("gaussian", "geodesic", endpoint="middle")  # type: ignore[arg-type]

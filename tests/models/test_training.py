@@ -106,6 +106,8 @@ def test_what_cannot_work_fails_before_a_folder_is_made(tmp_path):
         fit(SPEC, X / 0 * 0, seeds=2, out=tmp_path / "run", progress=False)
     with pytest.raises(ModelError, match="convolutional=False"):
         fit(replace(SPEC, convolutional=True), X.flatten(1), seeds=2, out=tmp_path / "run", progress=False)
+    with pytest.raises(ModelError, match=r"at most 9 latent dimensions \(--latent-dim"):
+        fit(replace(SPEC, latent=10), X, seeds=2, out=tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
 
 

@@ -24,7 +24,7 @@ Checksums alone, a matter of seconds:
 
 `egregium verify runs/digits --sample 0`
 
-**Exit codes**: 0 nothing found (of an unfinished run: so far), 1 problems found (one a line), 2 the folder could not be checked.
+**Exit codes**: 0 nothing found (of an unfinished run: so far), 1 problems found (one a line), 2 it could not be checked.
 """
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `egregium study` made.")]

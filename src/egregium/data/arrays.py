@@ -120,7 +120,17 @@ def _from_frame(path: Path, frame: pd.DataFrame) -> Parts:
     for name, column in data.items():
         _check_column(path, str(name), column)
     numbers = _numbers(data.to_numpy(dtype=np.float64, na_value=np.nan), path.name)
-    return _labelled(path, numbers, None, None if labels is None else frame[labels].to_numpy(), None)
+    parts = _labelled(path, numbers, None, None if labels is None else frame[labels].to_numpy(), None)
+    return replace(parts, note=_numbering(data))
+
+
+def _numbering(data: pd.DataFrame) -> str:
+    """A sentence about columns of whole numbers no two of which are equal, which as a rule number the rows."""
+    names = [str(name) for name, column in data.items() if column.is_unique and bool((column.astype(float) % 1 == 0).all())]
+    if not names:
+        return ""
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return f"A different whole number in each row: column {shown}; if that numbers the rows, remove it, for it is taken as data"
 
 
 def _check_column(path: Path, name: str, column: pd.Series) -> None:

@@ -19,7 +19,8 @@ class Dataset:
     """Examples for training and testing: float32 `(N, *shape)`, labels int64 `(N,)` or None.
 
     `checksum` is the SHA-256 of all numbers, shapes and labels: equal checksums mean equal tensors, wherever they came from.
-    `classes[label]` is a label's name (empty where labels have no names), and `origin` says in words what was read.
+    `classes[label]` is a label's name (empty where labels have no names), `origin` says in words what was read, and
+    `note` what of it looks like an oversight, if anything does.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Dataset:
     checksum: str
     classes: tuple[str, ...] = ()
     origin: str = ""
+    note: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -77,17 +79,23 @@ def load(
     if str(name_or_path) in catalog.names():
         name = str(name_or_path)
         if standardize:
-            raise OptionError(f"standardize applies to arrays and tables; the images of {name} are scaled to [0, 1].")
+            raise OptionError(
+                f"standardize applies to arrays and tables (--standardize); the images of {name} are scaled to [0, 1]."
+            )
         return _dataset(name, _scaled(selection.apply(catalog.read(name, data_dir=data_dir)), size))
     path = Path(name_or_path).expanduser()
     kind = path.name.lower()
     if kind.endswith(arrays.SUFFIXES) and path.is_file():
         if size is not None:
-            raise OptionError(f"size applies to images, but {path} is an array file, whose numbers are taken as they are.")
+            raise OptionError(
+                f"size applies to images (--size), but {path} is an array file, whose numbers are taken as they are."
+            )
         parts = selection.apply(arrays.read(path))
         return _dataset(path.stem, arrays.standardized(parts) if standardize else parts)
     if standardize:
-        raise OptionError(f"standardize applies to arrays and tables, but {path} is none; images are scaled to [0, 1].")
+        raise OptionError(
+            f"standardize applies to arrays and tables (--standardize), but {path} is none; images are in [0, 1]."
+        )
     if path.is_dir() and idx.find(path, idx.ROLES["train_images"]):
         return _dataset(path.name, _scaled(selection.apply(idx.read_folder(path)), size))
     if path.is_dir() or (kind.endswith(archives.SUFFIXES) and path.is_file()):
@@ -100,7 +108,7 @@ def _dataset(name: str, parts: Parts) -> Dataset:
     train, test = torch.from_numpy(parts.train), torch.from_numpy(parts.test)
     labels = [None if part is None else torch.from_numpy(part) for part in (parts.train_labels, parts.test_labels)]
     checksum = _checksum(parts.train, parts.test, parts.train_labels, parts.test_labels)
-    return Dataset(name, train, test, labels[0], labels[1], checksum, parts.classes, parts.origin)
+    return Dataset(name, train, test, labels[0], labels[1], checksum, parts.classes, parts.origin, parts.note)
 
 
 def _checksum(*parts: np.ndarray | None) -> str:

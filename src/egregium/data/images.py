@@ -57,7 +57,7 @@ def read(path: Path, *, size: int | None, selection: Selection) -> Parts:
     colour = any(image.shape[0] == 3 for image in decoded.values())
     train, test = (_stack([decoded[name] for name in part], colour) for part in chosen)
     train_labels, test_labels = (_labels([layout.label[name] for name in part], classes) for part in chosen)
-    return Parts(train, test, train_labels, test_labels, classes, f"images of {path.name}")
+    return Parts(train, test, train_labels, test_labels, classes, f"images of {path.name}", _coloured(decoded))
 
 
 def arrange(names: Sequence[str], place: str) -> Layout:
@@ -117,7 +117,7 @@ def resize(images: np.ndarray, size: int) -> np.ndarray:
 def check_size(size: int | None) -> None:
     """Raise OptionError unless `size` is None or a number of pixels."""
     if size is not None and (not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= LARGEST_SIZE):
-        raise OptionError(f"size is {size!r}: give the side of a square in pixels, from 1 to {LARGEST_SIZE}, or None.")
+        raise OptionError(f"size is {size!r} (--size): give the side of a square in pixels, from 1 to {LARGEST_SIZE}, or None.")
 
 
 def _check(image: Image.Image, name: str) -> None:
@@ -154,15 +154,26 @@ def _square(image: Image.Image, size: int) -> Image.Image:
 
 def _decode_all(files: Iterable[tuple[str, bytes]], size: int | None, place: str) -> dict[str, np.ndarray]:
     decoded: dict[str, np.ndarray] = {}
-    first: tuple[str, np.ndarray] | None = None
     for name, data in files:
-        image = decode(data, f"{name} in {place}", size)
-        first = first or (name, image)
-        if image.shape[1:] != first[1].shape[1:]:
-            given = " and ".join(f"{n} {i.shape[2]} x {i.shape[1]}" for n, i in (first, (name, image)))
-            raise DataError(f"The images in {place} differ in size: {given}. Pass size= (--size) to make all one square size.")
-        decoded[name] = image
+        decoded[name] = decode(data, f"{name} in {place}", size)
+        first = next(iter(decoded))
+        (height, width), (usual_height, usual_width) = (decoded[one].shape[1:] for one in (name, first))
+        if (height, width) != (usual_height, usual_width):  # at once: many large images would not fit into memory
+            raise DataError(
+                f"The images in {place} differ in size: {name} is {width} x {height}, while the {len(decoded) - 1} read "
+                f"before, such as {first}, are {usual_width} x {usual_height}. Take the odd ones out, or pass size= (--size) "
+                "to make all one square size."
+            )
     return decoded
+
+
+def _coloured(decoded: dict[str, np.ndarray]) -> str:
+    """A sentence where a minority of colour images makes all of them three-channel ones."""
+    names = [name for name, image in decoded.items() if image.shape[0] == 3]
+    if not 0 < len(names) < len(decoded) / 2:
+        return ""
+    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return f"{len(names)} of {len(decoded)} images are in colour ({shown}), so that all have three channels: take out strays"
 
 
 def _stack(images: list[np.ndarray], colour: bool) -> np.ndarray:

@@ -12,7 +12,8 @@ from egregium.errors import DataError, OptionError
 class Parts:
     """What a reader found: float32 arrays `(N, *shape)`, int64 labels `(N,)`; `test` is None where the source has no test part.
 
-    `classes[label]` is the name of a label, or `classes` is empty where labels were integers to begin with.
+    `classes[label]` is the name of a label, or `classes` is empty where labels were integers to begin with. `note` is a
+    sentence about what looks like an oversight, if anything does.
     """
 
     train: np.ndarray
@@ -21,6 +22,7 @@ class Parts:
     test_labels: np.ndarray | None = None
     classes: tuple[str, ...] = ()
     origin: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class Selection:
         if not (math.isfinite(self.test_fraction) and 0 < self.test_fraction < 1):
             raise OptionError(f"test_fraction is {self.test_fraction}: give a share above 0 and below 1, such as 0.2.")
         if not _whole(self.seed) or not 0 <= self.seed < 2**32:
-            raise OptionError(f"seed is {self.seed!r}: give an integer from 0 to {2**32 - 1}.")
+            raise OptionError(f"seed is {self.seed!r} (--seed): give an integer from 0 to {2**32 - 1}.")
         if self.limit is not None and (not _whole(self.limit) or self.limit < 1):
-            raise OptionError(f"limit is {self.limit!r}: give a number of examples of at least 1, or None for all.")
+            raise OptionError(f"limit is {self.limit!r} (--limit): give a number of examples of at least 1, or None for all.")
 
     def rows(self, train: int, test: int | None, *, shuffle: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers of the training and of the test examples, for a source with `train` and `test` rows.

@@ -15,6 +15,7 @@ from egregium.identifiability.pictures import pictures
 from egregium.identifiability.plan import Triples
 from egregium.identifiability.study import gathered, keep, kept, write_results
 from egregium.models.checkpoint import load_model
+from egregium.models.optimisation import checked
 from egregium.models.training import training_task
 from egregium.models.vae import VAE
 from egregium.runs.engine import execute
@@ -37,7 +38,7 @@ def run_study(
     `options`: `data, data_dir, size, standardize, limit, models, pairs, latent_dim, decoders, convolutional, hidden,
     likelihood, epochs, relations, seed`, as the command line has them.
 
-    Raises: `DataError`, `OptionError`, `RunError`, `StorageError`.
+    Raises: `DataError`, `ModelError`, `OptionError`, `RunError`, `StorageError`, `TensorError`.
     """
     entries = chosen(options["relations"])
     source = _source(options)
@@ -48,6 +49,7 @@ def run_study(
     config = {"kind": "study", "options": {**options, "relations": list(entries)}, "spec": spec.to_json(),
               "data": {"name": data.name, "train": len(data.train), "test": len(data.test), "shape": list(data.shape)},
               "data_checksum": data.checksum}  # fmt: skip
+    checked(spec, data.train)  # what cannot work should fail here, before a folder is made
     Triples.draw(len(data.test), options["pairs"], options["seed"])
     with RunFolder.open(Path(out), config, provenance(), force) as folder:
         trained = [training_task(spec, source, options["seed"] + r) for r in range(options["models"])]
@@ -67,7 +69,8 @@ def described(options: dict[str, Any]) -> str:
     data = _load(**_source(options))
     kinds = "" if data.train_labels is None else f", {len(data.train_labels.unique())} kinds of label"
     shape = " x ".join(str(n) for n in data.shape)
-    return f"{data.origin}: {len(data.train)} examples to train on, {len(data.test)} to test, of {shape} numbers{kinds}"
+    note = f". {data.note}" if data.note else ""
+    return f"{data.origin}: {len(data.train)} examples to train on, {len(data.test)} to test, of {shape} numbers{kinds}{note}"
 
 
 def _source(options: dict[str, Any]) -> dict[str, Any]:

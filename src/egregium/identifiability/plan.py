@@ -20,9 +20,10 @@ class Triples:
         if n_points < 3:
             raise OptionError(f"a study needs at least 3 test points; got {n_points}.")
         if pairs < 1:
-            raise OptionError(f"a study needs at least one pair; got pairs={pairs}.")
+            raise OptionError(f"a study needs at least one pair (--pairs); got pairs={pairs}.")
         if pairs > n_points * (n_points - 1) // 2:
-            raise OptionError(f"{n_points} test points make only {n_points * (n_points - 1) // 2} pairs; got pairs={pairs}.")
+            most = n_points * (n_points - 1) // 2
+            raise OptionError(f"{n_points} test points make only {most} pairs; got pairs={pairs}: ask for fewer (--pairs).")
         generator = torch.Generator().manual_seed(seed)
         rows = [torch.randperm(n_points, generator=generator)[:3] for _ in range(pairs)]
         return Triples(torch.stack(rows))

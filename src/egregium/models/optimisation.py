@@ -33,7 +33,7 @@ def train(spec: VAE, x: Tensor, *, seed: int, report: Report | None = None) -> t
 
     Raises:
         TensorError: `x` is not a finite tensor of enough observations, or not in [0, 1] for the Bernoulli likelihood.
-        ModelError: the loss or its gradient became NaN or infinite.
+        ModelError: `spec` cannot model such observations, or the loss or its gradient became NaN or infinite.
     """
     x = checked(spec, x)
     module = spec.build(tuple(x.shape[1:]), seed)
@@ -46,7 +46,7 @@ def train(spec: VAE, x: Tensor, *, seed: int, report: Report | None = None) -> t
 
 
 def checked(spec: VAE, x: Tensor) -> Tensor:
-    """`x` as float32 on the CPU, after the checks that `train` promises."""
+    """`x` as float32 on the CPU, after the checks that `train` promises; nothing is built or trained."""
     if not isinstance(x, Tensor) or x.ndim < 2 or x.is_complex():
         given = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
         raise TensorError(f"training expects a real tensor of observations (N, *shape); got {given}.")
@@ -55,8 +55,9 @@ def checked(spec: VAE, x: Tensor) -> Tensor:
     if len(x) - held_out < least or x[0].numel() == 0:
         raise TensorError(
             f"training got {len(x)} observations of shape {tuple(x.shape[1:])}, of which {held_out} are held out for stopping; "
-            f"expected at least {least} to learn from: give more data or fewer decoders."
+            f"expected at least {least} to learn from: give more data or fewer decoders (--decoders)."
         )
+    spec.check_shape(x.shape[1:])
     x = x.detach().to("cpu", torch.float32)
     if not torch.isfinite(x).all():
         bad = int((~torch.isfinite(x.flatten(1)).all(1)).sum())
@@ -66,7 +67,7 @@ def checked(spec: VAE, x: Tensor) -> Tensor:
     if spec.likelihood == "bernoulli" and (x.min() < 0 or x.max() > 1):
         raise TensorError(
             f"a Bernoulli likelihood needs data in [0, 1]; got values from {float(x.min()):.3g} to {float(x.max()):.3g}: "
-            'rescale them or use likelihood="gaussian".'
+            'rescale them or use the other one (--likelihood gaussian, likelihood="gaussian").'
         )
     if spec.likelihood == "gaussian" and (spread := float(x.std(0).square().mean().sqrt())) > WIDEST * spec.sigma:
         raise TensorError(

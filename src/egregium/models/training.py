@@ -53,12 +53,11 @@ def fit(
     Raises:
         OptionError: seeds or workers outside their range.
         TensorError: data that cannot be trained on (too few, NaN, outside [0, 1] for a Bernoulli likelihood).
-        ModelError: a loss became NaN or infinite.
+        ModelError: `spec` cannot model such data, or a loss became NaN or infinite.
         RunError: `out` holds another specification or other data, is in use, or a worker died.
     """
     chosen = _seeds(seeds)
-    x = checked(spec, _observations(data))
-    spec.build(tuple(x.shape[1:]), 0)  # a specification that does not fit the data should fail here, before any worker starts
+    x = checked(spec, _observations(data))  # here, before any worker starts
     if out is not None:
         return _fit_in(Path(out), spec, x, chosen, workers, progress)
     with tempfile.TemporaryDirectory(prefix="egregium-fit-") as place:

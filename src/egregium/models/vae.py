@@ -108,8 +108,8 @@ class VAE:
             raise OptionError("VAE got convolutional=True and channels=(); give at least one, e.g. (8, 16, 32).")
         if self.split_batches and self.batch_size < self.decoders:
             raise OptionError(
-                f"VAE got batch_size={self.batch_size} to split among {self.decoders} decoders; "
-                "expected at least one observation each: raise batch_size or set split_batches=False."
+                f"VAE got batch_size={self.batch_size} to split among {self.decoders} decoders; expected at least one "
+                "observation each: take fewer decoders (--decoders), raise batch_size or set split_batches=False."
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -136,18 +136,9 @@ class VAE:
     def build(self, shape: Sequence[int], seed: int) -> "VAEModule":
         """The untrained module for observations of `shape`, float32, its weights drawn from `seed` alone.
 
-        Raises:
-            ModelError: `convolutional` with a shape that is not (C, H, W), or an empty shape.
+        Raises: `ModelError`, as `check_shape` does.
         """
-        shape = tuple(shape)
-        if not shape or min(shape) < 1:
-            raise ModelError(
-                f"observations of shape {shape} cannot be modelled; expected at least one number, e.g. (64,) or (1, 28, 28)."
-            )
-        if self.convolutional and (len(shape) != 3 or min(shape[1:]) < 2):
-            raise ModelError(
-                f"a convolutional VAE needs images (C, H, W), H and W at least 2; got {shape}: set convolutional=False."
-            )
+        shape = self.check_shape(shape)
         generator = torch.Generator().manual_seed(seed)
         d, act, hidden = self.latent, self.activation, self.hidden
         if self.convolutional:
@@ -157,6 +148,30 @@ class VAE:
             encoder = mlp_encoder(shape, hidden, 2 * d, act, generator)
             decoders = [mlp_decoder(d, hidden, shape, act, generator) for _ in range(self.decoders)]
         return VAEModule(GaussianEncoder(encoder), decoders)
+
+    def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of observations, if they can be modelled.
+
+        Raises:
+            ModelError: an empty shape, one that is not (C, H, W) for a `convolutional` model, or fewer numbers than latent
+                dimensions.
+        """
+        shape = tuple(shape)
+        if not shape or min(shape) < 1:
+            raise ModelError(
+                f"observations of shape {shape} cannot be modelled; expected at least one number, e.g. (64,) or (1, 28, 28)."
+            )
+        if self.convolutional and (len(shape) != 3 or min(shape[1:]) < 2):
+            raise ModelError(
+                f"a convolutional VAE needs images (C, H, W), H and W at least 2; got {shape}: use fully connected networks "
+                "(--mlp, convolutional=False)."
+            )
+        if self.latent > math.prod(shape):
+            raise ModelError(
+                f"a latent space of {self.latent} dimensions has no geometry in observations of {math.prod(shape)} numbers: "
+                f"take at most {math.prod(shape)} latent dimensions (--latent-dim, latent=)."
+            )
+        return shape
 
 
 class GaussianEncoder(nn.Module):
