@@ -80,6 +80,14 @@ def test_flat_latents_are_no_points() -> None:
         figures.in_plane(np.zeros(5))
 
 
+def test_nearly_even_volume_looks_even(ax: Axes) -> None:
+    grid = np.stack(np.meshgrid(np.linspace(-1, 1, 5), np.linspace(-1, 1, 5)), axis=2)
+    curve = np.array([[-1.0, 0.0], [1.0, 0.0]])
+    figures.geodesic_map(ax, grid, 3 + 1e-6 * grid[..., 0], curve, curve)
+    low, high = ax.collections[0].get_clim()
+    assert high - low == pytest.approx(figures.LEAST_SPAN) and (low + high) / 2 == pytest.approx(3)
+
+
 def test_map_holds_both_curves_and_survives_holes(ax: Axes) -> None:
     grid = np.stack(np.meshgrid(np.linspace(-1, 1, 5), np.linspace(-1, 1, 5)), axis=2)
     curve = np.array([[-1.0, 0.0], [0.0, 0.5], [1.0, 0.0]])
@@ -139,10 +147,12 @@ def test_labels_of_crowded_relations_do_not_overlap(ax: Axes, seed: int) -> None
     near = np.array([0.3, 0.7]) + 0.06 * rng.standard_normal((13, 2))
     figures.score_against_rank(ax, [mark(name, *xy) for name, xy in zip(names, near, strict=True)])
     ax.get_figure(root=True).draw_without_rendering()  # pyright: ignore[reportOptionalMemberAccess]
-    boxes = [Text.get_window_extent(text).padded(-0.5) for text in ax.texts if "draws" in text.get_text()]
-    assert len(boxes) == 13
-    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
-    assert all(ax.bbox.x0 <= box.x0 and box.x1 <= ax.bbox.x1 for box in boxes)
+    said = {"number": str.isdigit, "key": lambda words: "draws" in words}
+    boxes = {kind: [Text.get_window_extent(text).padded(-0.5) for text in ax.texts if of(text.get_text())]
+             for kind, of in said.items()}  # fmt: skip
+    assert len(boxes["number"]) == 2 * 13 and len(boxes["key"]) == 13
+    assert not any(a.overlaps(b) for a, b in combinations([*boxes["number"], *boxes["key"]], 2))
+    assert all(box.x0 >= 0 and box.x1 <= ax.figure.bbox.x1 for kind in boxes for box in boxes[kind])
 
 
 def test_labels_stay_at_other_resolutions(ax: Axes) -> None:
@@ -155,9 +165,11 @@ def test_labels_stay_at_other_resolutions(ax: Axes) -> None:
     assert label_points(ax, np.empty((0, 2)), [], []) == []
 
 
-def test_relations_at_one_place_share_a_label(ax: Axes) -> None:
+def test_relations_at_one_place_share_a_number(ax: Axes) -> None:
     figures.score_against_rank(ax, [mark("euclidean", 0.4, 0.6), mark("euclidean_scaled", 0.4, 0.6), mark("chord", 0.1, 0.9)])
-    assert "Euclidean · CV 0.20\nEuclidean, scaled · CV 0.20" in [text.get_text() for text in ax.texts]
+    said = [text.get_text() for text in ax.texts]
+    key = said[said.index("1") :]
+    assert key[:6] == ["1", "chord · CV 0.20", "2", "Euclidean · CV 0.20", "2", "Euclidean, scaled · CV 0.20"]
 
 
 def test_no_known_score_is_refused(ax: Axes) -> None:

@@ -3,18 +3,27 @@
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from egregium.errors import RunError, StorageError
+from egregium.identifiability.measurement import Measurement
+from egregium.identifiability.study import Study, keep
+from egregium.models import VAE, LatentModel
+from egregium.models.checkpoint import FILE_NAME, save
 from egregium.report import write_report
+from egregium.report.fit import cautions, read_fits
 from egregium.report.markup import tag
 from egregium.report.results import Results
-from egregium.runs.files import read_json, read_table, write_json, write_table
+from egregium.runs.files import make_folder, read_json, read_table, write_json, write_table
 
+DONE = {"schema": 1, "address": "", "label": "", "call": "", "arguments": {}, "needs": [], "code": "", "files": {}}
 VOID = {"meta", "link", "br", "img"}
 
 
@@ -206,6 +215,61 @@ def test_page_that_cannot_be_written_is_an_error(make_run: Callable[..., Path], 
 
 def test_attributes_are_escaped() -> None:
     assert tag("a", "x", href='"><script>') == '<a href="&quot;&gt;&lt;script&gt;">x</a>'
+
+
+@pytest.mark.usefixtures("words_only")
+def test_variants_that_one_decoder_makes_equal_are_named(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", n_models=3, n_pairs=12, endpoints=("encoder",))
+    assert "by construction" not in outline(folder).text
+    table = read_table(folder / "table.parquet")
+    rows = {name: (table["relation"] == name).to_numpy() for name in ("geodesic", "geodesic_mean", "geodesic_one")}
+    for name in ("geodesic_mean", "geodesic_one"):
+        table.loc[rows[name], "value"] = table.loc[rows["geodesic"], "value"].to_numpy()
+    write_table(folder / "table.parquet", table)
+    said = outline(folder).text
+    assert "geodesic distance of the mean decoder and geodesic distance of one decoder are one number by construction" in said
+
+
+@pytest.mark.usefixtures("words_only")
+def test_settings_are_in_words_and_what_is_missing_has_its_reason(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", n_models=1, n_pairs=5, endpoints=("encoder",))
+    page = outline(folder)
+    assert "Widths of the hidden layers" in page.text and "split_batches" not in page.text and "table.parquet" in page.text
+    assert "Not measured here: it needs two trainings" in page.text and "of the model below" in page.text
+
+
+@pytest.mark.usefixtures("words_only")
+def test_models_of_ones_own_are_not_looked_for_on_the_page(tmp_path: Path) -> None:
+    linear = torch.nn.Linear(2, 5).requires_grad_(False)
+    own = LatentModel(lambda x: x[:, :2], linear, name="mine")
+    points = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
+    Study([own], points, pairs=4, relations=["chord"]).run(tmp_path)
+    said = outline(tmp_path).text
+    assert "1 model of your own, as given to the study: 000 mine." in said and "model below" not in said
+    assert "Distance of a test point from the decoded surface" in said and "Held-out loss" not in said
+
+
+def test_fit_of_trainings_is_read_and_what_stands_out_is_named(tmp_path: Path) -> None:
+    """Five trainings of which one has a much larger loss, as a study leaves them."""
+    spec = VAE(latent=1, hidden=(2,), decoders=1, epochs=3)
+    for place, loss in enumerate((10.0, 10.2, 9.9, 30.0, 10.1)):
+        trained, measured = (make_folder(tmp_path / "tasks" / f"{kind}{place}") for kind in "tm")
+        save(
+            trained / FILE_NAME,
+            spec.build((3,), place),
+            spec,
+            (3,),
+            place,
+            {"held_out": [50.0, loss, loss], "best_epoch": [2.0]},
+        )
+        keep(Measurement(pd.DataFrame({"model": [f"{place:03d}"]}), {"residual": torch.ones(4)}), measured)
+        write_json(measured / "done.json", DONE | {"needs": [f"t{place}"]})
+    fits = read_fits(tmp_path, [f"{place:03d}" for place in range(5)])
+    assert [(one.loss, one.kept, one.epochs, one.distance) for one in fits[3:]] == [(30.0, 2, 3, 1.0), (10.1, 2, 3, 1.0)]
+    (said,) = cautions(fits)
+    assert "Training 003 stands out" in said and "30" in said
+    assert "last epoch was the best" in cautions([replace(one, kept=one.epochs) for one in fits])[-1]
+    assert read_fits(tmp_path / "nowhere", ["000"]) == [] and cautions([]) == []
 
 
 @pytest.mark.usefixtures("words_only")

@@ -35,7 +35,7 @@ def around(cv: float, spearman: float, score: float, half: float = 0.02) -> dict
 
 def answer(geodesic: tuple[float, float, float], other: tuple[float, float, float], half: float = 0.02) -> str:
     results = made_up({"geodesic": around(*geodesic, half), "chord": around(*other, half)})
-    return judgement.answer(judgement.comparisons(results, "geodesic", "chord", "encoder"))
+    return judgement.answer([judgement.comparisons(results, "geodesic", "chord", "encoder")])
 
 
 def test_better_in_all_three_is_a_win() -> None:
@@ -74,6 +74,15 @@ def test_comparison_is_antisymmetric(a: float, b: float, c: float, d: float, e: 
         judgement.comparisons(results, "x", "y", "encoder"), judgement.comparisons(results, "y", "x", "encoder"), strict=True
     ):
         assert back.outcome == opposite[there.outcome]
+
+
+def test_one_sentence_compares_with_all() -> None:
+    near, far = around(0.3, 0.6, 0.4), around(0.1, 0.9, 0.1)
+    results = made_up({"geodesic": near, "euclidean": near, "euclidean_aligned": near, "chord": far})
+    assert judgement.answers(results) == [
+        "The geodesic distance is not told apart from the Euclidean distance and the aligned Euclidean distance in CV, in rank "
+        "agreement or in ICC; it loses to the decoded chord in CV, in rank agreement and in ICC."
+    ]
 
 
 def test_a_merely_constant_relation_is_named() -> None:

@@ -15,6 +15,7 @@ TRAININGS = 4
 SHOWN = 2000
 GRID = 80
 FRAMES = 9
+NARROWEST = 2  # sides of a map that differ by more leave a strip in which nothing can be read
 
 
 def pictures(models: Sequence[Model], x: Tensor, labels: Tensor | None, ends: tuple[int, int]) -> dict[str, Tensor]:
@@ -34,7 +35,8 @@ def pictures(models: Sequence[Model], x: Tensor, labels: Tensor | None, ends: tu
 def _map(model: Model, points: Tensor, ends: Tensor) -> dict[str, Tensor]:
     space = expected_space(model)
     low, high = points.amin(0), points.amax(0)
-    margin = 0.05 * (high - low)
+    extent = high - low
+    margin = 0.05 * extent + (extent.max() / NARROWEST - extent).clamp_min(0) / 2
     axes = [torch.linspace(float(a), float(b), GRID) for a, b in zip(low - margin, high + margin, strict=True)]
     grid = torch.stack(torch.meshgrid(*axes, indexing="xy"), -1)
     g = connect(space, ends[0], ends[1], rtol=RTOL, on_fail="mark")

@@ -1,7 +1,9 @@
 """What stands behind the verdict: configuration, status, ratios, sources of variance, predicted bound, provenance."""
 
-from egregium.report import words
-from egregium.report.config import flat
+import numpy as np
+
+from egregium.report import fit, words
+from egregium.report.config import flat, in_words
 from egregium.report.markup import Markup, absent, bullets, interval, join, paragraphs, relation_name, section, table, tag, text
 from egregium.report.results import Estimate, Results
 from egregium.report.words import NOTHING, counted, number, percent, real
@@ -26,12 +28,35 @@ REFERENCES = (
 def measured(results: Results) -> Markup:
     """The configuration, as it was resolved."""
     points = results.table[["i", "j"]].stack().nunique()
+    what = (
+        f"{counted(len(results.models), 'model')} of your own, as given to the study: {', '.join(map(str, results.models))}."
+        if results.own_models
+        else f"{counted(len(results.models), 'training')} of the model below."
+    )
     lead = (
-        f"{counted(len(results.models), 'training')} of the model below. In each, every relation was measured on the same "
+        f"{what} In each, every relation was measured on the same "
         f"{counted(results.n_pairs, 'pair')} drawn from {points} test points. Endpoints in latent space are the encoder's mean "
         "of a test point, or, where the page says so, the latent point whose decoding is nearest to it."
     )
-    return section("measured", "What was measured", paragraphs(lead), _facts(results.run.get("config", {})))
+    return section("measured", "What was measured", paragraphs(lead), _facts(results.run.get("config", {})), *_fit(results))
+
+
+def _fit(results: Results) -> list[Markup]:
+    """How well the trainings fit their data, with those that stand out; nothing where it is not recorded."""
+    found = fit.measures(results.fits)
+    if not found:
+        return []
+    names = [one.training for one in results.fits]
+    body = [
+        (
+            label,
+            *(f"{amount:.4g}" for amount in (np.nanmedian(values), np.nanmin(values), np.nanmax(values))),
+            ", ".join(names[place] for place in fit.stand_out(values)) or "none",
+        )
+        for label, values in found.items()
+    ]
+    head = ("Over trainings", "Median", "Least", "Largest", "Trainings that stand out")
+    return [tag("h3", "How well the models fit"), table(head, body), bullets(fit.cautions(results.fits))]
 
 
 def outcomes(results: Results) -> Markup:
@@ -93,13 +118,27 @@ def variance(results: Results) -> Markup:
     if not rows:
         return section("variance", "Where the variance comes from", absent("diagnostics.json holds no sources of variance."))
     body = [
-        (str(row["source"]).replace("_", " "), row["endpoint"], interval(_estimate(row, "cv")), row.get("sentence") or "")
-        for row in rows
+        (str(row["source"]).replace("_", " "), row["endpoint"], interval(_estimate(row, "cv")), _in_words(row)) for row in rows
     ]
     lead = "The CV of the geodesic distance that each source would cause alone. They are measured separately and do not add up."
     return section(
         "variance", "Where the variance comes from", paragraphs(lead), table(("Source", "Endpoints", "CV", "In words"), body)
     )
+
+
+def _in_words(row: dict) -> str:
+    """What a source is and, where it has no number, why."""
+    missing = {
+        "endpoint": "it needs geodesics that converged with both kinds of endpoints.",
+        "image_mismatch": (
+            "it needs two trainings, the relation geodesic_mean, and curves of one training whose points were all found on the "
+            "surface of the next."
+        ),
+        "decoder_disagreement": "it needs several decoders in a training.",
+        "solver": "it needs geodesics that converged.",
+    }
+    sentence, why = str(row.get("sentence") or ""), missing.get(row["source"], "the study holds nothing to measure it on.")
+    return sentence if _estimate(row, "cv").known else f"{sentence.rstrip('.')}. Not measured here: {why}"
 
 
 def bound(results: Results) -> Markup:
@@ -145,7 +184,7 @@ def provenance(results: Results) -> Markup:
     seeds = {key: value for key, value in flat(results.run.get("config", {})) if "seed" in key or "checksum" in key}
     if seeds:
         parts += [tag("h3", "Seeds and data"), _facts(seeds)]
-    parts += [tag("h3", "SHA-256 of the results"), _facts(stored)]
+    parts += [tag("h3", "SHA-256 of the results"), table(("File", "Value"), stored.items(), kind="facts")]
     check = "egregium verify recomputes the checksums of every file of the run and a sample of its results."
     return section("provenance", "Provenance", *parts, paragraphs(check))
 
@@ -156,8 +195,13 @@ def references() -> Markup:
 
 
 def _facts(facts: dict) -> Markup:
-    rows = [(key, value if value != "" else NOTHING) for key, value in flat(facts)]
+    # A setting that was given and also resolved would stand there twice.
+    rows = dict.fromkeys((in_words(key), _value(key, value)) for key, value in flat(facts) if value not in ("", NOTHING))
     return table(("Setting", "Value"), rows, kind="facts") if rows else absent("nothing was recorded.")
+
+
+def _value(key: str, value: str) -> str:
+    return "; ".join(words.describe(name).short for name in value.split(", ")) if key.endswith("relations") else value
 
 
 def _estimate(row: dict, key: str) -> Estimate:

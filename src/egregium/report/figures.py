@@ -29,6 +29,7 @@ from egregium.report.style import (
 from egregium.report.words import SCORE, describe, shown
 
 MOST_POINTS = 3000
+LEAST_SPAN = 0.5  # of log-volume on the colours of a map: less is a surface that is nearly even, and should look so
 MOST_CLASSES = len(CLASS_COLOURS) * len(CLASS_MARKERS)
 
 
@@ -146,8 +147,16 @@ def geodesic_map(
     """
     finite = log_volume[np.isfinite(log_volume)]
     low, high = np.quantile(finite, [0.02, 0.98]) if finite.size else (0.0, 1.0)
+    middle, half = (low + high) / 2, max(high - low, LEAST_SPAN) / 2
     mesh = ax.pcolormesh(
-        grid[..., 0], grid[..., 1], log_volume, cmap=VOLUME, vmin=low, vmax=high, shading="gouraud", rasterized=True
+        grid[..., 0],
+        grid[..., 1],
+        log_volume,
+        cmap=VOLUME,
+        vmin=middle - half,
+        vmax=middle + half,
+        shading="gouraud",
+        rasterized=True,
     )
     if points is not None:
         picked = np.unique(np.linspace(0, len(points) - 1, min(len(points), MOST_POINTS)).astype(int))
@@ -228,7 +237,8 @@ def agreement(
 def score_against_rank(ax: Axes, marks: Sequence[Mark]) -> Axes:
     """Every relation as a point: the share that retraining would change across, rank agreement between trainings upwards.
 
-    Whiskers are 95 % intervals. Relations at the same place share a label. Good relations stand at the upper left; one that
+    Whiskers are 95 % intervals. Points are numbered in the order of their scores, and a key beside the axes names them;
+    relations at the same place share a number. Good relations stand at the upper left; one that
     is merely constant stands low and to the right however small its CV.
     """
     known = [mark for mark in marks if mark.score.known and mark.spearman.known]
@@ -252,13 +262,11 @@ def score_against_rank(ax: Axes, marks: Sequence[Mark]) -> Axes:
     ):
         ax.text(place, 0.985 if va == "top" else 0.015, words, transform=ax.transAxes, ha=ha, va=va, color=MUTED, fontsize=9)
     dress(ax, grid=True)
-    groups = _together(known)
+    groups = _together(sorted(known, key=lambda mark: mark.score.value))
     xy = np.array([(group[0].score.value, group[0].spearman.value) for group in groups])
-    texts = [
-        "\n".join(describe(mark.relation).short + (f" · {mark.note}" if mark.note else "") for mark in group)
-        for group in groups
-    ]
-    label_points(ax, xy, texts, [colour(group[0].relation) for group in groups], bars=np.array(bars))
+    numbers = [str(place) for place in range(1, len(groups) + 1)]
+    _key(ax, dict(zip(numbers, groups, strict=True)))
+    label_points(ax, xy, numbers, [colour(group[0].relation) for group in groups], bars=np.array(bars))
     return ax
 
 
@@ -311,16 +319,28 @@ def _show(ax: Axes, strip: np.ndarray) -> None:
     ax.imshow(np.concatenate([np.nan_to_num(strip[..., :3]), clear], axis=2), interpolation="nearest", aspect="equal")
 
 
+def _key(ax: Axes, groups: Mapping[str, Sequence[Mark]]) -> None:
+    """The numbers of the points with what they stand for, in a column to the right of the axes."""
+    lines = [(number, mark) for number, group in groups.items() for mark in group]
+    for place, (number, mark) in enumerate(lines):
+        y = 0.97 - place * min(0.07, 0.97 / len(lines))
+        words = describe(mark.relation).short + (f" · {mark.note}" if mark.note else "")
+        style = {"transform": ax.transAxes, "va": "center", "fontsize": 9}
+        ax.scatter(1.03, y, s=40, color=colour(mark.relation), transform=ax.transAxes, clip_on=False, linewidths=0)
+        ax.text(1.085, y, number, ha="right", fontweight="bold", **style)
+        ax.text(1.1, y, words, ha="left", **style)
+
+
 def _whisker(estimate: Estimate) -> tuple[float, float]:
     return (estimate.low, estimate.high) if estimate.bounded else (estimate.value, estimate.value)
 
 
 def _limits(ax: Axes, bars: np.ndarray) -> None:
-    """Limits around all whiskers with room for labels; a score below 0 or a correlation above 1 needs none."""
+    """Limits around all whiskers with room for labels."""
     x0, y0, x1, y1 = bars[:, 0].min(), bars[:, 1].min(), bars[:, 2].max(), bars[:, 3].max()
     dx, dy = max(x1 - x0, 0.1), max(y1 - y0, 0.1)
-    ax.set_xlim(x0 - 0.22 * dx, x1 + 0.22 * dx)
-    ax.set_ylim(y0 - 0.14 * dy, y1 + 0.16 * dy)
+    ax.set_xlim(x0 - 0.06 * dx, x1 + 0.06 * dx)
+    ax.set_ylim(y0 - 0.17 * dy, y1 + 0.17 * dy)
 
 
 def _together(marks: Sequence[Mark]) -> list[list[Mark]]:

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from egregium.report import fit
 from egregium.report.results import Estimate, Results
-from egregium.report.words import describe, endpoint_words, in_prose, ordered, shown, why_undefined
+from egregium.report.words import describe, endpoint_words, in_prose, ordered, sentence_case, shown, why_undefined
 
 Outcome = Literal["better", "worse", "undecided", "undefined"]
 
@@ -57,37 +60,59 @@ def comparisons(results: Results, one: str, other: str, endpoint: str) -> list[C
     return [compare(results, one, other, endpoint, statistic) for statistic in ("cv_mean", "spearman", "score")]
 
 
-def answer(found: list[Comparison]) -> str:
-    """One sentence for three comparisons of the same two relations, in the order CV, rank agreement, score."""
-    one, other = f"The {in_prose(found[0].one)}", f"the {in_prose(found[0].other)}"
+def answer(found: list[list[Comparison]]) -> str:
+    """One sentence that compares one relation with others; of each, its comparisons in the order CV, rank agreement, score."""
+    alike: dict[tuple[Outcome, ...], list[list[Comparison]]] = {}
+    for row in found:
+        alike.setdefault(tuple(item.outcome for item in row), []).append(row)
+    subjects = [f"the {in_prose(found[0][0].one)}", *["it"] * (len(alike) - 1)]
+    said = sentence_case("; ".join(_compared(one, rows) for one, rows in zip(subjects, alike.values(), strict=True)))
+    alone = any(outcomes.count("better") == 1 and outcomes[0] == "better" for outcomes in alike)
+    return f"{said}.{' A lower CV alone proves nothing.' if alone else ''}"
+
+
+def _compared(one: str, rows: list[list[Comparison]]) -> str:
+    """The part of a sentence on relations that compare alike with `one`."""
+    others = _listed([f"the {in_prose(row[0].other)}" for row in rows])
     names = {"cv_mean": "CV", "spearman": "rank agreement", "score": "ICC"}
-    lists = {
-        outcome: [names[item.statistic] for item in found if item.outcome == outcome]
-        for outcome in ("better", "worse", "undecided", "undefined")
+    verbs: dict[Outcome, str] = {
+        "better": "better", "worse": "worse", "undecided": "not told apart", "undefined": "not defined",
+    }  # fmt: skip
+    lists = {outcome: [names[item.statistic] for item in rows[0] if item.outcome == outcome] for outcome in verbs}
+    wholes: dict[Outcome, str] = {
+        "better": f"{one} beats {others} in CV, in rank agreement and in ICC",
+        "worse": f"{one} loses to {others} in CV, in rank agreement and in ICC",
+        "undecided": f"{one} is not told apart from {others} in CV, in rank agreement or in ICC",
+        "undefined": f"whether {one} beats {others} is not decided, dispersion is not defined in this study",
     }
-    if len(lists["undefined"]) == len(found):
-        return f"{one} against {other}: not decided, dispersion is not defined in this study."
-    if len(lists["better"]) == len(found):
-        return f"{one} beats {other} in CV, in rank agreement and in ICC."
-    if len(lists["worse"]) == len(found):
-        return f"{one} loses to {other} in CV, in rank agreement and in ICC."
-    if len(lists["undecided"]) == len(found):
-        return f"{one} is not told apart from {other}, in CV, in rank agreement or in ICC."
-    verbs = {"better": "better", "worse": "worse", "undecided": "not told apart", "undefined": "not defined"}
+    whole = next((words for outcome, words in wholes.items() if len(lists[outcome]) == len(rows[0])), None)
     parts = [f"{verb} in {_listed(lists[outcome])}" for outcome, verb in verbs.items() if lists[outcome]]
-    tail = " A lower CV alone proves nothing." if lists["better"] == ["CV"] else ""
-    return f"{one} against {other}: {', '.join(parts)}.{tail}"
+    return whole or f"against {others} {one} is {', '.join(parts)}"
 
 
 def answers(results: Results) -> list[str]:
-    """The answers of all comparisons; where the kinds of endpoints give different ones, each names its own."""
+    """The answer in one sentence; where the kinds of endpoints give different ones, in one for each."""
     said: dict[str, list[str]] = {}
     for endpoint in results.endpoints:
-        for found in headline(results, endpoint):
+        if found := headline(results, endpoint):
             said.setdefault(answer(found), []).append(endpoint_words(endpoint))
     return [
         words if len(where) == len(results.endpoints) else f"With {_listed(where)}: {words[:1].lower()}{words[1:]}"
         for words, where in said.items()
+    ]
+
+
+def same_by_construction(results: Results, endpoint: str) -> list[str]:
+    """A sentence where the variants of the geodesic distance are one number, as they are with one decoder."""
+    names = [name for name in ordered(results, endpoint) if name.startswith(HEADLINE)]
+    rows = results.table.loc[results.table["endpoint"] == endpoint]
+    values = {name: rows.loc[rows["relation"] == name, "value"].to_numpy() for name in names}
+    same = [name for name in names if np.array_equal(values[name], values[names[0]], equal_nan=True)]
+    if len(same) < 2:
+        return []
+    return [
+        "With one decoder, all decoders, their mean and one of them are the same: "
+        f"{_listed([in_prose(name) for name in same])} are one number by construction, and their rows repeat each other."
     ]
 
 
@@ -108,7 +133,7 @@ def strongest_baseline(results: Results, endpoint: str) -> str | None:
 
 
 def cautions(results: Results) -> list[str]:
-    """What makes the comparisons weaker than their numbers look: few trainings, few pairs, a flat surface."""
+    """What makes the comparisons weaker than their numbers look: few trainings, few pairs, a flat surface, a poor fit."""
     sentences = []
     if 1 < len(results.models) < FEW_MODELS:
         sentences.append(
@@ -122,7 +147,7 @@ def cautions(results: Results) -> list[str]:
                 f"The surface is flat between these points ({endpoint_words(ratio['endpoint'])}: geodesic / chord is "
                 f"{ratio['median']:.3f} in the median), so that the study says nothing of geodesics against chords."
             )
-    return sentences
+    return sentences + fit.cautions(results.fits)
 
 
 def merely_constant(results: Results, endpoint: str, against: str = HEADLINE) -> list[str]:

@@ -42,9 +42,9 @@ def score_plate(results: Results) -> Plate:
         title,
         f"Every relation: the share of what it says that retraining would change ({SCORE} after one scale per training; left "
         "is better) against how far trainings agree in the order of the pairs (Spearman; up is better), with 95 % intervals "
-        "from resampling trainings. The CV stands on each label: an estimator that is merely constant has a small one, and "
-        "stands low and to the right all the same. One scale per training changes neither axis, so that some relations share a "
-        "point.",
+        "from resampling trainings. Numbers run from the best score to the worst; the key gives the CV, which says nothing "
+        "alone: an estimator that is merely constant has a small one, and stands low and to the right all the same. One scale "
+        "per training changes neither axis, so that some relations share a number.",
         fig,
     )
 

@@ -12,6 +12,7 @@ import pandas as pd
 from egregium.errors import RunError
 from egregium.identifiability.dispersion import cv_per_pair
 from egregium.identifiability.matrices import matrix
+from egregium.report.fit import Fit, read_fits
 from egregium.runs.files import read_json, read_table, read_tensors
 
 REQUIRED = ("run.json", "table.parquet", "summary.parquet")
@@ -82,6 +83,16 @@ class Results:
     @property
     def models(self) -> list:
         return sorted(self.table["model"].unique().tolist())
+
+    @cached_property
+    def fits(self) -> list[Fit]:
+        """How well each training fits its data; empty where the run folder does not hold it."""
+        return read_fits(self.folder, self.models)
+
+    @property
+    def own_models(self) -> bool:
+        """Whether the study measured models of the user's own, and trained none."""
+        return self.run.get("config", {}).get("kind") == "study of models in memory"
 
     @property
     def n_pairs(self) -> int:

@@ -70,7 +70,7 @@ def verdict(results: Results) -> Markup:
     )
     if words.why_undefined(results):
         undecided = "Whether the geodesic beats the Euclidean distance or the chord cannot be decided from one training."
-        return section("verdict", "Verdict", paragraphs(undecided), warning)
+        return section("verdict", "Verdict", paragraphs(undecided), warning, bullets(judgement.cautions(results)))
     parts: list[object] = [bullets(judgement.cautions(results))]
     for endpoint in results.endpoints:
         parts.append(_headline_table(results, endpoint, judgement.headline(results, endpoint)))
@@ -101,7 +101,8 @@ def relations(results: Results) -> Markup:
             for relation in words.ordered(results, endpoint)
         ]
         parts.append(table(head, rows, caption=sentence_case(endpoint_words(endpoint)), kind="relations"))
-        parts.append(bullets([] if single else _reasons(results, endpoint)))
+        notes = judgement.same_by_construction(results, endpoint)
+        parts.append(bullets(notes if single else [*notes, *_reasons(results, endpoint)]))
     return section("relations", "How much of this would change if you retrained?", *parts)
 
 
