@@ -164,7 +164,7 @@ def test_only_what_is_selected_is_decoded(tmp_path: Path) -> None:
 def test_images_of_different_sizes(tmp_path: Path) -> None:
     fill(tmp_path, "1.png", "2.png")
     fill(tmp_path, "3.png", content=encoded(GREY))
-    with pytest.raises(DataError, match=r"3\.png is 4 x 3, while the 1 read before, such as 1\.png, are 3 x 2\..* size="):
+    with pytest.raises(DataError, match=r"3\.png is 4 x 3, while the 2 read before, such as 1\.png, are 3 x 2\..* size="):
         read(tmp_path)
     assert read(tmp_path, size=5).train.shape == (2, 1, 5, 5)
 
