@@ -32,7 +32,7 @@ NAMES = {
     "likelihood": "Likelihood",
     "limit": "Most observations read",
     "lr": "Highest learning rate",
-    "models": "Trainings",
+    "models": "Trained models",
     "name": "Data",
     "optimizer": "Optimiser",
     "options.data": "Data",
