@@ -15,7 +15,7 @@ from egregium.geodesics.closed import closed_form
 from egregium.geodesics.differentiable import with_gradients
 from egregium.geodesics.geodesic import Geodesic
 from egregium.geodesics.problem import Problem
-from egregium.geodesics.refine import Certified, refine
+from egregium.geodesics.refine import ROUGH, Certified, refine
 from egregium.geodesics.search import OPEN, Found, search
 from egregium.geodesics.solvers import GaussNewton, Solver, Termination
 from egregium.geodesics.starts import CLOSEST, RESOLVED, TUNNELLED, Candidates, along_chord, followed, ranked
@@ -48,7 +48,7 @@ class _Options:
     @property
     def finest(self) -> int:
         """Most segments that are worth their cost at this tolerance."""
-        return FINEST if self.rtol < 1e-4 else CLOSEST
+        return FINEST if self.rtol < ROUGH else CLOSEST
 
     def termination(self, coarse: bool) -> Termination:
         """Lengths err by the square of the metric step, directions by the step itself, magnified at the ends."""
