@@ -9,6 +9,8 @@ from egregium.geodesics.solvers.base import Solution
 from egregium.numerics.derivatives import jacobian, row_chunks
 
 CURVATURE_MARGIN = 1e-3
+SOFT = 0.025
+AGED = 3.5
 LOOKED_AT = 5
 
 
@@ -36,6 +38,22 @@ def second_variation(problem: Problem, solution: Solution) -> tuple[Tensor, Tens
         unit = (2 * solution.energy[rows]).sqrt().to(step.dtype)
         descent[rows] = (step * unit[:, None]).reshape(-1, *solution.vertices.shape[1:])
     return minimum, descent, whole.convex(descent)
+
+
+def soft(problem: Problem, solution: Solution) -> Tensor:
+    """Whether the second variation is SOFT somewhere, relative to the metric, `(P,)`.
+
+    A soft polygon can be a minimum where no geodesic is: one of 64 segments, settled in all other ways, slid away with 128.
+    The solver's model says where to look, old as it is: it was right to a factor AGED. Without one, nothing is found soft.
+    """
+    if solution.model is None:
+        return torch.zeros_like(solution.status, dtype=torch.bool)
+    suspects = ~solution.model.exceeds(AGED * SOFT)
+    rows = suspects.nonzero().flatten()
+    if not len(rows):
+        return suspects
+    fresh = problem[rows].second_order(solution.vertices[rows], solution.x[rows])
+    return suspects.index_copy(0, rows, ~fresh.exceeds(SOFT))
 
 
 def degenerate(problem: Problem, vertices: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from egregium.geodesics.differentiable import with_gradients
 from egregium.geodesics.geodesic import Geodesic
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.refine import ROUGH, Certified, refine
-from egregium.geodesics.search import OPEN, Found, search
+from egregium.geodesics.search import Found, folded, search
 from egregium.geodesics.solvers import GaussNewton, Solver, Termination
 from egregium.geodesics.starts import RESOLVED, TUNNELLED, Candidates, along_chord, followed, ranked
 from egregium.geodesics.support import SupportGraph, out_of_support, routes
@@ -28,8 +28,9 @@ from egregium.status import Status, describe
 OnFail = Literal["raise", "mark"]
 Starts = Tensor | Sequence[Tensor] | Geodesic | None
 FINER = 4
+AMPLE = 64
 FINEST = 4096
-FINEST_ROUGH = 1024
+FINEST_ROUGH = 512
 BUDGET = 1 << 27
 
 
@@ -50,6 +51,19 @@ class _Options:
     def finest(self) -> int:
         """Most segments that are worth their cost at this tolerance."""
         return FINEST if self.rtol < ROUGH else FINEST_ROUGH
+
+    @property
+    def thorough(self) -> bool:
+        """Whether every start is tried on folded decoders: minima differ by more than a tight tolerance, and cost less."""
+        return self.rtol < ROUGH
+
+    def more(self, segments: int) -> int:
+        """With how many segments to begin again."""
+        return max(FINER * segments, AMPLE if self.thorough else 0)
+
+    def may_continue(self, segments: int) -> bool:
+        """Whether pairs that began with so many segments may begin again with more."""
+        return not self.solver.segments and 2 * self.more(segments) <= self.finest
 
     def termination(self, coarse: bool) -> Termination:
         """Lengths err by the square of the metric step, directions by the step itself, magnified at the ends."""
@@ -203,13 +217,15 @@ class _Solved:
     second_best: Tensor
     certified: Certified
 
-    def updated(self, rows: Tensor, other: "_Solved") -> "_Solved":
-        """With `rows` replaced by those of `other`."""
-        return _Solved(
-            self.lower.index_copy(0, rows, other.lower),
-            self.second_best.index_copy(0, rows, other.second_best),
-            self.certified.updated(rows, other.certified),
-        )
+    def __getitem__(self, keep: Tensor) -> "_Solved":
+        rows = keep.nonzero().flatten()
+        return _Solved(self.lower[rows], self.second_best[rows], self.certified.at(rows))
+
+    @property
+    def failed(self) -> Tensor:
+        """Curves that tunnelled or are saddles, `(P,)`: they may be followed better with more segments."""
+        status, gap = self.certified.status, self.certified.upper > (1 + TUNNELLED) * self.certified.length
+        return (status == Status.STALLED) | (status == Status.SADDLE) | gap
 
     @staticmethod
     def joined(parts: "list[_Solved]", order: Tensor) -> "_Solved":
@@ -223,28 +239,22 @@ class _Solved:
 
 
 def _persistent(space: ImmersedSpace, problem: Problem, options: _Options, users: Candidates | None) -> _Solved:
-    """Solve each pair with the segments that its starts need; where its curve tunnelled, with shorter ones and every start."""
+    """Solve each pair with the segments that its starts need; where these prove too few, with more and from every start."""
     starts, disconnected = _starts(space, problem, options, users)
-
-    def solved(rows: Tensor, coarse: Tensor, insured: float) -> _Solved:
-        parts, order = [], []
-        for segments in coarse.unique().tolist():
-            order.append((coarse == segments).nonzero().flatten())
-            here = rows[order[-1]]
-            parts.append(_solve(space, options, segments, insured, problem[here], starts[here], disconnected[here]))
-        return _Solved.joined(parts, torch.cat(order))
-
-    coarse = starts.segments
-    found = solved(torch.arange(len(problem), device=coarse.device), coarse, OPEN if starts.own else 0.0)
-    while options.solver.segments is None:
-        coarse = coarse * FINER
-        status, gap = found.certified.status, found.certified.upper > (1 + TUNNELLED) * found.certified.length
-        again = ((status == Status.STALLED) | (status == Status.SADDLE) | gap) & (2 * coarse <= options.finest)
-        rows = again.nonzero().flatten()
-        if not len(rows):
-            break
-        found = found.updated(rows, solved(rows, coarse[rows], 0.0))
-    return found
+    segments, every = starts.segments.clone(), torch.full_like(disconnected, users is not None)
+    left = torch.ones_like(disconnected)
+    parts, order = [], []
+    while left.any():
+        fewest = segments[left].min()
+        rows = (left & (segments == fewest)).nonzero().flatten()
+        rows = rows[every[rows] == every[rows[0]]]
+        task = _Attempt(space, options, int(fewest), bool(every[rows[0]]))
+        solved, again = task.solve(problem[rows], starts[rows], disconnected[rows])
+        parts.append(solved)
+        order.append(rows[~again])
+        left[rows[~again]] = False
+        segments[rows[again]], every[rows[again]] = options.more(int(fewest)), True
+    return _Solved.joined([part for part in parts if part], torch.cat(order))
 
 
 def _starts(space: ImmersedSpace, problem: Problem, options: _Options, users: Candidates | None) -> tuple[Candidates, Tensor]:
@@ -258,22 +268,35 @@ def _starts(space: ImmersedSpace, problem: Problem, options: _Options, users: Ca
     if users is not None:
         return users.and_then(extra), disconnected
     own = [along_chord(problem), problem.nodes(problem.straight(RESOLVED)), *extra]
-    return ranked(problem, own, options.solver.segments), disconnected
+    candidates = ranked(problem, own, options.solver.segments)
+    return candidates if options.thorough else replace(candidates, longest=None), disconnected
 
 
-def _solve(
-    space: ImmersedSpace,
-    options: _Options,
-    segments: int,
-    insured: float,
-    problem: Problem,
-    starts: Candidates,
-    disconnected: Tensor,
-) -> _Solved:
-    found = search(problem, starts.vertices(segments), options.solver, options.termination(coarse=True), insured)
-    plan, fine = options.plan(segments), options.termination(coarse=False)
-    certified = refine(problem, found.best, options.solver, plan, fine, options.rtol)
-    return _judged(space, problem, options, found, certified, disconnected)
+@dataclass(frozen=True)
+class _Attempt:
+    """Solving pairs from so many `segments`, from their first start or from `every` one."""
+
+    space: ImmersedSpace
+    options: _Options
+    segments: int
+    every: bool
+
+    def solve(self, problem: Problem, starts: Candidates, disconnected: Tensor) -> tuple[_Solved | None, Tensor]:
+        """What was solved, and which pairs `(P,)` were not because they need more segments."""
+        options, coarse = self.options, self.options.termination(coarse=True)
+        found = search(problem, starts, self.segments, options.solver, coarse, self.every)
+        again = torch.zeros_like(disconnected)
+        may = options.may_continue(self.segments)
+        if may and options.thorough and not self.every:
+            again = folded(starts, found)
+        rows = (~again).nonzero().flatten()
+        if not len(rows):
+            return None, again
+        fine, plan = options.termination(coarse=False), options.plan(self.segments)
+        certified = refine(problem[rows], found.best[rows], options.solver, plan, fine, options.rtol)
+        solved = _judged(self.space, problem[rows], options, found[rows], certified, disconnected[rows])
+        failed = (solved.failed | (solved.certified.soft & (not self.every))) & may
+        return solved[~failed], again.index_copy(0, rows, failed)
 
 
 def _judged(

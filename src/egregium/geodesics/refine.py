@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from egregium.geodesics.certificate import soft
 from egregium.geodesics.curve import Curve
 from egregium.geodesics.measure import end_momenta, extrapolate, polygon, rectify
 from egregium.geodesics.problem import Problem
@@ -19,7 +20,7 @@ ROUGH = 1e-4  # tolerances from here on are met roughly, at fewer segments
 
 @dataclass(frozen=True)
 class Certified:
-    """Refined curves of P pairs; the names are those of `Geodesic`."""
+    """Refined curves of P pairs; the names are those of `Geodesic`, and whether each is `soft`."""
 
     length: Tensor
     energy: Tensor
@@ -30,6 +31,7 @@ class Certified:
     initial_velocity: Tensor
     final_velocity: Tensor
     direction_error: Tensor
+    soft: Tensor
     curve: Curve
 
     def updated(self, rows: Tensor, other: "Certified") -> "Certified":
@@ -175,7 +177,8 @@ def _certify(
     status = torch.where(sound | (here.status != Status.CONVERGED), here.status, int(Status.STALLED)).to(torch.int8)
     energy = torch.maximum(series.limit("energy", rows)[0], length**2)
     segments = torch.full_like(here.steps, here.x.shape[1] - 1)
-    found = Certified(length, energy, upper, status, segments, here.steps, *velocities, wrong, curve.curve)
+    loose = sound.index_put((sound,), soft(problem[rows[sound]], here[sound])) if sound.any() else sound
+    found = Certified(length, energy, upper, status, segments, here.steps, *velocities, wrong, loose, curve.curve)
     return found.at(leaves), looked.index_put((looked.nonzero().flatten(),), leaves)
 
 

@@ -10,11 +10,12 @@ from egregium.geodesics.certificate import second_variation
 from egregium.geodesics.measure import polygon, rectify
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.solvers.base import Solution, Solver, Termination
-from egregium.geodesics.starts import TUNNELLED
+from egregium.geodesics.starts import TUNNELLED, Candidates, bent
 from egregium.status import Status
 
 DISTINCT = 0.02
 OPEN = 3.0
+FAR = 1.2
 PUSH = 0.3
 ESCAPES = 3
 
@@ -36,6 +37,9 @@ class Found:
     saddle: Tensor
     length: Tensor
     second_best: Tensor
+
+    def __getitem__(self, rows: Tensor) -> "Found":
+        return Found(*(value[rows] for value in vars(self).values()))
 
     def knows(self, rows: Tensor, tried: Solution) -> Tensor:
         """Whether the curves `tried` of the pairs `rows` are those already found."""
@@ -102,20 +106,39 @@ def _escape(
     return replace(solution.updated(rows[lower], best[lower]), steps=total)
 
 
-def search(
-    problem: Problem, starts: Sequence[Tensor], solver: Solver, termination: Termination, insured: float = OPEN
-) -> Found:
-    """Best coarse curves over several starts, each `(P, T - 1, d)`.
+def search(problem: Problem, starts: Candidates, segments: int, solver: Solver, termination: Termination, every: bool) -> Found:
+    """Best coarse curves of so many `segments` over several starts.
 
-    The first start is solved for every pair. The others are insurance against a better route elsewhere, paid only where
-    the certificate is open: where the curve found is longer than `insured` times the decoded chord, its lower bound.
+    The first start is solved for every pair. The others are insurance against a better route elsewhere, paid only where the
+    certificate is open: where the first failed or its curve is OPEN times longer than the decoded chord, its lower bound;
+    or for `every` pair. Then the latent line bent to all sides is tried too, where the decoder is folded.
     """
-    first = minima(problem, solver.minimise(problem, starts[0], termination), solver, termination)
-    found = Found(first.solution, first.saddle, first.length, torch.full_like(first.length, torch.nan))
-    closed = (first.solution.status == Status.CONVERGED) & (first.length <= insured * problem.chord)
-    rows = (~closed).nonzero().flatten()
-    for start in starts[1:] if len(rows) else ():
-        tried = solver.minimise(problem[rows], start[rows], termination)
+    first, *others = starts.vertices(segments)
+    best = minima(problem, solver.minimise(problem, first, termination), solver, termination)
+    found = Found(best.solution, best.saddle, best.length, torch.full_like(best.length, torch.nan))
+    closed = (best.solution.status == Status.CONVERGED) & (best.length <= OPEN * problem.chord)
+    rows = torch.full_like(closed, every).logical_or(~closed).nonzero().flatten()
+    found = _insured(found, problem, rows, [start[rows] for start in others], solver, termination)
+    if every:
+        rows = folded(starts, found).nonzero().flatten()
+        found = _insured(found, problem, rows, bent(problem[rows], segments), solver, termination)
+    return found
+
+
+def folded(starts: Candidates, found: Found) -> Tensor:
+    """Whether `(P,)` one of the starts is so much longer than the curve found that there may be more minima."""
+    return torch.zeros_like(found.saddle) if starts.longest is None else starts.longest > FAR * found.length
+
+
+def _insured(
+    found: Found, problem: Problem, rows: Tensor, starts: Sequence[Tensor], solver: Solver, termination: Termination
+) -> Found:
+    """With more `starts`, each `(R, T - 1, d)`, tried for the R pairs `rows`, all at once."""
+    if not len(rows) or not starts:
+        return found
+    every = solver.minimise(problem[rows.repeat(len(starts))], torch.cat(list(starts)), termination)
+    for one in torch.arange(len(every.steps), device=rows.device).chunk(len(starts)):
+        tried = every[one]
         other = ~found.knows(rows, tried)
         found, new = found.counted(rows[~other], tried.steps[~other]), rows[other]
         if len(new):

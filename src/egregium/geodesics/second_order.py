@@ -32,6 +32,12 @@ class SecondOrder:
         """The Hessian of the energy, or what stands for it."""
         return BlockTridiagonal(self.metric.diagonal + self.curvature, self.metric.upper)
 
+    def exceeds(self, share: float) -> Tensor:
+        """Whether the Hessian is more than `share` of the metric in all directions, `(P,)`; decided in float64."""
+        diagonal, upper, curvature = self.metric.diagonal.double(), self.metric.upper.double(), self.curvature.double()
+        rest = BlockTridiagonal((1 - share) * diagonal + curvature, (1 - share) * upper)
+        return rest.solve(torch.zeros_like(curvature[..., 0]))[1]
+
     def convex(self, gradient: Tensor) -> "SecondOrder":
         """Without curvature in the rows whose Hessian is not positive definite; any `gradient` `(P, T - 1, d)` will do."""
         _, definite = self.hessian.solve(gradient)

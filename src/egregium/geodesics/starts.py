@@ -1,7 +1,7 @@
 """Starting curves, and how many segments it takes to follow them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,7 +17,8 @@ DAMPING = 1e-2
 RESOLVED = 32
 CLOSEST = 256
 TUNNELLED = 0.2
-BENT = 0.03
+FOLDED = 0.03
+BEND = 0.4
 
 
 @dataclass(frozen=True)
@@ -25,19 +26,20 @@ class Candidates:
     """Curves `(P, n, d)` to start from, the best first, and the fewest `segments` `(P,)` that see their folds.
 
     A polygon of too few segments tunnels: its vertices lie on the decoded surface, its chords cut through the folds. The
-    curves are the library's `own`, or the user's, who wants each of his to be tried.
+    decoded length `(P,)` of the `longest` tells how folded; without it, these curves are all that is to be tried.
     """
 
     curves: tuple[Tensor, ...]
     segments: Tensor
-    own: bool
+    longest: Tensor | None = None
 
     def __getitem__(self, rows: Tensor) -> "Candidates":
-        return Candidates(tuple(curve[rows] for curve in self.curves), self.segments[rows], self.own)
+        longest = None if self.longest is None else self.longest[rows]
+        return Candidates(tuple(curve[rows] for curve in self.curves), self.segments[rows], longest)
 
     def and_then(self, curves: Sequence[Tensor]) -> "Candidates":
         """With `curves` tried after these."""
-        return Candidates((*self.curves, *curves), self.segments, self.own)
+        return replace(self, curves=(*self.curves, *curves))
 
     def vertices(self, segments: int) -> list[Tensor]:
         """Free vertices `(P, segments - 1, d)` of every curve."""
@@ -58,10 +60,12 @@ def ranked(problem: Problem, curves: Sequence[Tensor], segments: Sequence[int] |
     measured, stacked = torch.stack(lengths), torch.stack(paced)
     order = measured[..., -1].nan_to_num(torch.inf).argsort(dim=0, stable=True)
     best = measured.gather(0, order[..., None].expand_as(measured))[0]
-    tunnels = best[:, -1:] > (1 + BENT) * best[:, :-1]
+    tunnels = best[:, -1:] > (1 + FOLDED) * best[:, :-1]
     needed = torch.where(tunnels[:, 1], RESOLVED, torch.where(tunnels[:, 0], 16, 8))
     sorted_curves = stacked.gather(0, order[..., None, None].expand_as(stacked))
-    return Candidates(tuple(sorted_curves), needed if segments is None else torch.full_like(needed, segments[0]), own=True)
+    return Candidates(
+        tuple(sorted_curves), needed if segments is None else torch.full_like(needed, segments[0]), measured[..., -1].amax(0)
+    )
 
 
 def followed(curves: Sequence[Tensor], fewest: Tensor, segments: Sequence[int] | None) -> Candidates:
@@ -74,7 +78,7 @@ def followed(curves: Sequence[Tensor], fewest: Tensor, segments: Sequence[int] |
     finest = int(_power_of_two(torch.tensor(max(curve.shape[1] - 1 for curve in curves))))
     if segments is not None:
         needed = torch.full_like(needed, segments[0])
-    return Candidates(tuple(given(curve, finest) for curve in curves), needed, own=False)
+    return Candidates(tuple(given(curve, finest) for curve in curves), needed)
 
 
 def _power_of_two(segments: Tensor) -> Tensor:
@@ -123,6 +127,35 @@ def along_chord(problem: Problem) -> Tensor:
     return _sampled(problem.nodes(torch.cat([forward[:, :-1], middle, backward[:, :-1].flip(1)], 1)), RESOLVED)
 
 
+def bent(problem: Problem, segments: int) -> list[Tensor]:
+    """`2 (d - 1)` starts `(P, segments - 1, d)`: the latent line bent to either side along each direction normal to it.
+
+    Right angles and heights are those of the metric at the line's middle. Cost: `3 + 2 d` decoder calls a pair.
+    """
+    line = problem.straight(segments)
+    along = (problem.z1 - problem.z0)[..., None]
+    block = jacobian(problem.immerse, 0.5 * (problem.z0 + problem.z1))
+    upper = torch.linalg.cholesky_ex(_damped(block.mT @ block))[0].mT
+    normals = torch.linalg.solve_triangular(upper, _completed((upper @ along)[..., 0]), upper=True)
+    arch = torch.linspace(0, torch.pi, segments + 1, dtype=line.dtype, device=line.device).sin()[1:-1, None]
+    heights = BEND * problem.chord.to(line)[:, None, None] * normals
+    bends = [arch * heights[:, None, :, k] for k in range(heights.shape[-1])]
+    return [line + side * bend for bend in bends for side in (1, -1)]
+
+
+def _completed(v: Tensor) -> Tensor:
+    """Orthonormal columns `(P, d, d - 1)`, all normal to `v` `(P, d)`, by a Householder reflection."""
+    unit = v / v.norm(dim=-1, keepdim=True)
+    first = torch.eye(v.shape[-1], dtype=v.dtype, device=v.device)[0]
+    mirror = unit + torch.where(unit[:, :1] < 0, -1, 1) * first
+    mirror = mirror / mirror.norm(dim=-1, keepdim=True)
+    return (torch.eye(v.shape[-1], dtype=v.dtype, device=v.device) - 2 * mirror[:, :, None] * mirror[:, None])[..., 1:]
+
+
+def _damped(gram: Tensor) -> Tensor:
+    return gram + torch.diag_embed(DAMPING * gram.diagonal(dim1=-2, dim2=-1))
+
+
 def _halves(pairs: int) -> tuple[slice, slice]:
     return slice(0, pairs), slice(pairs, 2 * pairs)
 
@@ -131,9 +164,7 @@ def _towards(problem: Problem, z: Tensor, target: Tensor) -> Tensor:
     """One damped Gauss-Newton step of `|f(z) - target|^2`, kept only where it comes nearer."""
     block, x = jacobian(problem.immerse, z), problem.immerse(z)
     miss = target - x
-    gram = block.mT @ block
-    gram = gram + torch.diag_embed(DAMPING * gram.diagonal(dim1=-2, dim2=-1))
-    factor, info = torch.linalg.cholesky_ex(gram)
+    factor, info = torch.linalg.cholesky_ex(_damped(block.mT @ block))
     step = torch.cholesky_solve(block.mT @ miss[..., None], factor)[..., 0]
     trial = z + step
     nearer = (problem.immerse(trial) - target).norm(dim=-1) < miss.norm(dim=-1)

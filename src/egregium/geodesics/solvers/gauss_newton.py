@@ -12,7 +12,7 @@ from egregium.geodesics.solvers.secant import Secants, dot
 from egregium.status import Status
 
 HISTORY = 2
-ROUNDING = 30  # steps this near the noise floor that no longer shrink are rounding
+ROUNDING = 5  # steps this near the noise floor that no longer shrink are rounding
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,10 @@ class GaussNewton:
         result = state.solution(torch.full((len(problem),), Status.NONFINITE, dtype=torch.int8, device=vertices.device))
         state = state[torch.isfinite(state.now.energy) & (state.now.energy > 0)]
         while len(state.rows):
-            step = _Step.of(state)
-            settled = step.settled(state, termination)
-            if settled.any():
-                result = result.updated(state.rows[settled], state[settled].solution(Status.CONVERGED))
-                state, step = state[~settled], step[~settled]
+            state, step, result = _at_work(state, _Step.of(state), result, termination)
+            state, step, result = _at_work(*self._renewed(state, step), result, termination)
             if len(state.rows):
-                state, given_up, status = self._moved(*self._renewed(state, step), termination)
+                state, given_up, status = self._moved(state, step, termination)
                 if given_up.any():
                     result = result.updated(state.rows[given_up], state[given_up].solution(status[given_up]))
                     state = state[~given_up]
@@ -124,7 +121,8 @@ class _Step:
         noise = state.now.noise
         left = self.size / (1 - (self.size / state.size).clamp(0, 0.99))
         rounding = (state.age == 0) & (state.damping == 0) & (self.size <= ROUNDING * noise) & ~(self.size <= 0.5 * state.size)
-        return self.definite & ((left <= noise.clamp_min(termination.tolerance)) | rounding)
+        judged = (state.age > 0) | torch.isfinite(state.size)
+        return self.definite & judged & ((left <= noise.clamp_min(termination.tolerance)) | rounding)
 
 
 @dataclass(frozen=True)
@@ -166,6 +164,15 @@ class _State:
         if isinstance(status, Status):
             status = torch.full_like(self.steps, int(status), dtype=torch.int8)
         return Solution(self.vertices, self.now.x, self.now.energy, self.steps, status, self.model)
+
+
+def _at_work(state: _State, step: _Step, result: Solution, termination: Termination) -> tuple[_State, _Step, Solution]:
+    """Without the pairs that have settled, which go to the result."""
+    settled = step.settled(state, termination)
+    if not settled.any():
+        return state, step, result
+    done = state[settled]
+    return state[~settled], step[~settled], result.updated(done.rows, done.solution(Status.CONVERGED))
 
 
 def _model(problem: Problem, vertices: Tensor, now: Evaluation, newton: bool) -> SecondOrder:
