@@ -20,6 +20,7 @@ from egregium.numerics.tridiagonal import BlockTridiagonal
 from egregium.protocols import ImmersedSpace
 from egregium.spaces import Pullback
 from egregium.status import Status
+from egregium.testing.twins import Diffeomorphism, random_decoder, twin
 
 SEGMENTS = 12
 PAIRS = 5
@@ -195,6 +196,17 @@ def test_float32_ends_at_its_noise_floor(solver: Solver) -> None:
     reference = solved(GaussNewton(), exact, 1e-8)
     assert torch.allclose(solution.energy, reference.energy, rtol=2e-6)  # a few roundings of float32
     assert (solution.steps < 200).all()
+
+
+def test_steps_that_no_longer_shrink_for_rounding_end_the_iteration() -> None:
+    """Where coordinates are badly conditioned, steps in single precision hover at the noise and never come below it."""
+    a = Diffeomorphism(5, seed=0)
+    space = Pullback(twin(random_decoder(5, 10, 0).float(), a), dim=5)
+    z0, z1 = torch.randn(2, 20, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    problem = Problem.between(space, a.forward(z0).float(), a.forward(z1).float())
+    found = GaussNewton().minimise(problem, problem.straight(64), Termination(tolerance=1e-9, max_steps=200))
+    assert (found.status == Status.CONVERGED).all()
+    assert found.steps.max() < 100
 
 
 def test_the_sweep_solves_the_frozen_problem() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from egregium.geodesics.problem import Problem
-from egregium.geodesics.starts import CLOSEST, RESOLVED, along_chord, followed, given, ranked
+from egregium.geodesics.starts import BEND, CLOSEST, RESOLVED, along_chord, bent, followed, given, ranked
 from egregium.spaces import Pullback
 from egregium.testing.twins import random_decoder
 
@@ -89,3 +89,22 @@ def test_the_walk_along_the_chord_keeps_near_it() -> None:
         return torch.cdist(x, chord).amin(-1).amax(-1)
 
     assert (apart(along_chord(problem)) < apart(lines(problem))).double().mean() > 0.7
+
+
+@pytest.mark.parametrize("d", [1, 2, 5])
+def test_the_line_is_bent_to_both_sides_along_each_normal_direction(d: int) -> None:
+    z0, z1 = torch.randn(2, 3, d, generator=torch.Generator().manual_seed(d), dtype=torch.float64)
+    problem = Problem.between(Pullback(random_decoder(d, 12, 0), dim=d), z0, z1)
+    starts = bent(problem, 8)
+    assert len(starts) == 2 * (d - 1)
+    if starts:
+        heights = torch.stack([start[:, 3] for start in starts], 1) - 0.5 * (z0 + z1)[:, None]
+        jacobian = torch.func.vmap(torch.func.jacrev(lambda z: problem.immerse(z[None])[0]))(0.5 * (z0 + z1))
+        raised = torch.einsum("pad,pkd->pka", jacobian, heights)
+        along = torch.einsum("pad,pd->pa", jacobian, z1 - z0)
+        torch.testing.assert_close(heights[:, ::2], -heights[:, 1::2])
+        cosine = torch.einsum("pka,pa->pk", raised, along) / raised.norm(dim=-1) / along.norm(dim=-1)[:, None]
+        assert cosine.abs().max() < 0.02
+        torch.testing.assert_close(
+            raised.norm(dim=-1), (BEND * problem.chord)[:, None].expand(3, len(starts)), rtol=0.15, atol=0
+        )

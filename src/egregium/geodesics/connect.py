@@ -93,6 +93,7 @@ def connect(
         z0, z1: latent points `(*batch, d)`, equal shapes, finite, float32 or float64.
         solver: one of `eg.solvers`; default `GaussNewton()`.
         rtol: relative error of the length, and of the first-order condition, that CONVERGED promises; at least 50 eps.
+            Below 1e-4 folded decoders, where other minima are near, are searched for the shortest from many starts.
         support: a `SupportGraph` of the data: gives further starts, and DISCONNECTED or OUT_OF_SUPPORT where it says so.
         starts: own starting curves: latent nodes `(*batch, n, d)` at uniform t, a sequence of such, or a `Geodesic`; all are
             tried, followed with the segments that they have (32 to 256).
@@ -274,7 +275,7 @@ def _starts(space: ImmersedSpace, problem: Problem, options: _Options, users: Ca
 
 @dataclass(frozen=True)
 class _Attempt:
-    """Solving pairs from so many `segments`, from their first start or from `every` one."""
+    """Solving pairs from so many `segments`, from the first start and where in doubt the others, or from `every` one."""
 
     space: ImmersedSpace
     options: _Options
@@ -282,7 +283,9 @@ class _Attempt:
     every: bool
 
     def solve(self, problem: Problem, starts: Candidates, disconnected: Tensor) -> tuple[_Solved | None, Tensor]:
-        """What was solved, and which pairs `(P,)` were not because they need more segments."""
+        """What was solved, and which pairs `(P,)` were left for more segments and every start: curves that tunnelled, saddles
+        and soft minima, and folded decoders where the search is to be thorough.
+        """
         options, coarse = self.options, self.options.termination(coarse=True)
         found = search(problem, starts, self.segments, options.solver, coarse, self.every)
         again = torch.zeros_like(disconnected)

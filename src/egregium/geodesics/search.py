@@ -133,14 +133,20 @@ def folded(starts: Candidates, found: Found) -> Tensor:
 def _insured(
     found: Found, problem: Problem, rows: Tensor, starts: Sequence[Tensor], solver: Solver, termination: Termination
 ) -> Found:
-    """With more `starts`, each `(R, T - 1, d)`, tried for the R pairs `rows`, all at once."""
+    """With more `starts`, each `(R, T - 1, d)`, tried for the R pairs `rows`; never more curves at once than pairs."""
     if not len(rows) or not starts:
         return found
-    every = solver.minimise(problem[rows.repeat(len(starts))], torch.cat(list(starts)), termination)
-    for one in torch.arange(len(every.steps), device=rows.device).chunk(len(starts)):
-        tried = every[one]
-        other = ~found.knows(rows, tried)
-        found, new = found.counted(rows[~other], tried.steps[~other]), rows[other]
-        if len(new):
-            found = found.improved(new, minima(problem[new], tried[other], solver, termination))
+    together = max(1, len(problem) // len(rows))
+    for k in range(0, len(starts), together):
+        some = starts[k : k + together]
+        every = solver.minimise(problem[rows.repeat(len(some))], torch.cat(list(some)), termination)
+        for one in torch.arange(len(every.steps), device=rows.device).chunk(len(some)):
+            found = _compared(found, problem, rows, every[one], solver, termination)
     return found
+
+
+def _compared(found: Found, problem: Problem, rows: Tensor, tried: Solution, solver: Solver, termination: Termination) -> Found:
+    """`found` after the curves `tried` of the pairs `rows`."""
+    other = ~found.knows(rows, tried)
+    found, new = found.counted(rows[~other], tried.steps[~other]), rows[other]
+    return found.improved(new, minima(problem[new], tried[other], solver, termination)) if len(new) else found
