@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from egregium.geodesics.certificate import degenerate, second_variation
+from egregium.geodesics.certificate import degenerate, second_variation, soft
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.solvers import GaussNewton, Termination
 from egregium.spaces import Pullback
@@ -49,6 +49,22 @@ def test_families_of_equally_short_curves_are_no_saddles() -> None:
         return x
 
     assert second_variation(*solved(sphere, [0.02, 0.0], [torch.pi - 0.02, 0.0]))[0].all()
+
+
+@pytest.mark.parametrize(("arc", "expected"), [(2.0, False), (2.9, False), (3.12, True)])
+@pytest.mark.parametrize("newton", [True, False])
+def test_arcs_soften_towards_the_antipode(arc: float, expected: bool, newton: bool) -> None:
+    """The second variation of an arc of the unit sphere is `1 - (arc / pi)^2` of the metric in its softest direction."""
+
+    def equator(z: Tensor) -> Tensor:
+        return torch.stack([z[:, 0].cos() * z[:, 1].cos(), z[:, 0].sin() * z[:, 1].cos(), z[:, 1].sin()], -1)
+
+    problem, _ = solved(equator, [0.0, 0.0], [arc, 0.0])
+    found = GaussNewton(newton=newton).minimise(problem, problem.straight(16), Termination(1e-9, 200))
+    assert soft(problem, found).item() is expected
+    exact = problem.second_order(found.vertices, found.x)
+    share = 1 - (arc / torch.pi) ** 2
+    assert exact.exceeds(share - 0.01).item() and not exact.exceeds(share + 0.01).item()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

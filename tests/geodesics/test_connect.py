@@ -85,6 +85,14 @@ def test_equal_points_are_at_distance_zero() -> None:
         assert (g.length[[0, 2]] > 0).all()
 
 
+@pytest.mark.parametrize("rtol", [1e-3, 1e-8])
+def test_a_start_that_is_exact_is_the_answer(rtol: float) -> None:
+    """The first gradient is exactly zero, and so is every step."""
+    space = Pullback(lambda z: torch.cat([2 * z, 0 * z[:, :1]], -1), dim=2)
+    g = connect(space, torch.zeros(2).double(), torch.tensor([1.0, 0.0]).double(), rtol=rtol)
+    assert g.length.item() == 2 and g.steps.item() < 20
+
+
 def test_near_points_are_at_small_distance() -> None:
     space, (z, v) = Pullback(random_decoder(2, 12, 0), dim=2), points(6)
     for size in (1e-3, 1e-6, 1e-9):

@@ -44,11 +44,12 @@ def soft(problem: Problem, solution: Solution) -> Tensor:
     """Whether the second variation is SOFT somewhere, relative to the metric, `(P,)`.
 
     A soft polygon can be a minimum where no geodesic is: one of 64 segments, settled in all other ways, slid away with 128.
-    The solver's model says where to look, old as it is: it was right to a factor AGED. Without one, nothing is found soft.
+    The solver's model says where to look, old as it is: it was right to a factor AGED where it has the Hessian's curvature.
+    Of solvers without a model, nothing is found soft.
     """
     if solution.model is None:
         return torch.zeros_like(solution.status, dtype=torch.bool)
-    suspects = ~solution.model.exceeds(AGED * SOFT)
+    suspects = ~solution.model.exceeds(AGED * SOFT) | (solution.model.curvature == 0).all(-1).all(-1).all(-1)
     rows = suspects.nonzero().flatten()
     if not len(rows):
         return suspects

@@ -54,7 +54,7 @@ class _Options:
 
     @property
     def thorough(self) -> bool:
-        """Whether every start is tried on folded decoders: minima differ by more than a tight tolerance, and cost less."""
+        """Whether folded decoders are searched from every start: what minima differ by then matters, and costs little."""
         return self.rtol < ROUGH
 
     def more(self, segments: int) -> int:
@@ -93,7 +93,8 @@ def connect(
         z0, z1: latent points `(*batch, d)`, equal shapes, finite, float32 or float64.
         solver: one of `eg.solvers`; default `GaussNewton()`.
         rtol: relative error of the length, and of the first-order condition, that CONVERGED promises; at least 50 eps.
-            Below 1e-4 folded decoders, where other minima are near, are searched for the shortest from many starts.
+            Below 1e-4 folded decoders, where other minima are near, are searched for the shortest from many starts,
+            unless `starts` or the solver's segments are given.
         support: a `SupportGraph` of the data: gives further starts, and DISCONNECTED or OUT_OF_SUPPORT where it says so.
         starts: own starting curves: latent nodes `(*batch, n, d)` at uniform t, a sequence of such, or a `Geodesic`; all are
             tried, followed with the segments that they have (32 to 256).
@@ -222,6 +223,18 @@ class _Solved:
         rows = keep.nonzero().flatten()
         return _Solved(self.lower[rows], self.second_best[rows], self.certified.at(rows))
 
+    def updated(self, rows: Tensor, other: "_Solved") -> "_Solved":
+        """With `rows` replaced by those of `other`."""
+        return _Solved(
+            self.lower.index_copy(0, rows, other.lower),
+            self.second_best.index_copy(0, rows, other.second_best),
+            self.certified.updated(rows, other.certified),
+        )
+
+    @property
+    def converged(self) -> Tensor:
+        return self.certified.status == Status.CONVERGED
+
     @property
     def failed(self) -> Tensor:
         """Curves that tunnelled or are saddles, `(P,)`: they may be followed better with more segments."""
@@ -246,16 +259,17 @@ def _persistent(space: ImmersedSpace, problem: Problem, options: _Options, users
     left = torch.ones_like(disconnected)
     parts, order = [], []
     while left.any():
-        fewest = segments[left].min()
+        fewest = int(segments[left].min())
         rows = (left & (segments == fewest)).nonzero().flatten()
         rows = rows[every[rows] == every[rows[0]]]
-        task = _Attempt(space, options, int(fewest), bool(every[rows[0]]))
-        solved, again = task.solve(problem[rows], starts[rows], disconnected[rows])
-        parts.append(solved)
-        order.append(rows[~again])
+        attempt = _Attempt(space, options, fewest, bool(every[rows[0]]))
+        solved, again = attempt.solve(problem[rows], starts[rows], disconnected[rows])
+        if solved is not None:
+            parts.append(solved)
+            order.append(rows[~again])
         left[rows[~again]] = False
-        segments[rows[again]], every[rows[again]] = options.more(int(fewest)), True
-    return _Solved.joined([part for part in parts if part], torch.cat(order))
+        segments[rows[again]], every[rows[again]] = options.more(fewest), True
+    return _Solved.joined(parts, torch.cat(order))
 
 
 def _starts(space: ImmersedSpace, problem: Problem, options: _Options, users: Candidates | None) -> tuple[Candidates, Tensor]:
@@ -282,24 +296,43 @@ class _Attempt:
     segments: int
     every: bool
 
+    @property
+    def may_continue(self) -> bool:
+        return self.options.may_continue(self.segments)
+
     def solve(self, problem: Problem, starts: Candidates, disconnected: Tensor) -> tuple[_Solved | None, Tensor]:
-        """What was solved, and which pairs `(P,)` were left for more segments and every start: curves that tunnelled, saddles
-        and soft minima, and folded decoders where the search is to be thorough.
+        """What was solved, and which pairs `(P,)` were left for more segments and every start.
+
+        These are curves that tunnelled or are saddles, and folded decoders where the search is to be thorough.
         """
-        options, coarse = self.options, self.options.termination(coarse=True)
-        found = search(problem, starts, self.segments, options.solver, coarse, self.every)
-        again = torch.zeros_like(disconnected)
-        may = options.may_continue(self.segments)
-        if may and options.thorough and not self.every:
-            again = folded(starts, found)
+        options = self.options
+        found = search(problem, starts, self.segments, options.solver, options.termination(coarse=True), self.every)
+        doubting = self.may_continue and not self.every
+        again = folded(starts, found) & (doubting and options.thorough)
         rows = (~again).nonzero().flatten()
         if not len(rows):
             return None, again
+        problem, starts, disconnected = problem[rows], starts[rows], disconnected[rows]
         fine, plan = options.termination(coarse=False), options.plan(self.segments)
-        certified = refine(problem[rows], found.best[rows], options.solver, plan, fine, options.rtol)
-        solved = _judged(self.space, problem[rows], options, found[rows], certified, disconnected[rows])
-        failed = (solved.failed | (solved.certified.soft & (not self.every))) & may
+        certified = refine(problem, found.best[rows], options.solver, plan, fine, options.rtol, doubting)
+        solved = _judged(self.space, problem, options, found[rows], certified, disconnected)
+        if doubting:
+            solved = self._compared(solved, problem, starts, disconnected)
+        failed = solved.failed & self.may_continue
         return solved[~failed], again.index_copy(0, rows, failed)
+
+    def _compared(self, solved: _Solved, problem: Problem, starts: Candidates, disconnected: Tensor) -> _Solved:
+        """With shorter curves instead of soft minima, where another attempt finds some."""
+        rows = (solved.certified.soft & solved.converged).nonzero().flatten()
+        if not len(rows):
+            return solved
+        more = replace(self, segments=self.options.more(self.segments), every=True)
+        other, failed = more.solve(problem[rows], starts[rows], disconnected[rows])
+        if other is None:
+            return solved
+        rows = rows[~failed]
+        wins = other.converged & (other.certified.length < solved.certified.length[rows])
+        return solved.updated(rows[wins], other[wins])
 
 
 def _judged(

@@ -108,7 +108,13 @@ class _Series:
 
 
 def refine(
-    problem: Problem, coarse: Solution, solver: Solver, plan: list[int], termination: Termination, rtol: float
+    problem: Problem,
+    coarse: Solution,
+    solver: Solver,
+    plan: list[int],
+    termination: Termination,
+    rtol: float,
+    doubting: bool = False,
 ) -> Certified:
     """Double the segments of the curves `coarse` through `plan` until each length is known to `rtol`.
 
@@ -117,7 +123,8 @@ def refine(
     and the length of an admissible curve, by rectification, agrees. Or that curve and the least discrete energy enclose
     Richardson's limit to half of `rtol`. The root of that energy is no longer than any admissible curve nearby: where it is,
     there is a shorter geodesic, and the row goes on. Where polygon and curve are far apart, the polygon has tunnelled through
-    a fold of the decoder: STALLED at once, to be started again with shorter segments.
+    a fold of the decoder: STALLED at once, to be started again with shorter segments. Only when `doubting` are curves found
+    to be soft.
     """
     rows = torch.arange(len(problem), device=problem.z0.device)
     frames = _Frames.at(problem, problem.z0), _Frames.at(problem, problem.z1)
@@ -134,7 +141,7 @@ def refine(
             len(problem), rows, length=polygon(solution.x), energy=solution.energy,
             start=frames[0].coefficients(rows, start), end=frames[1].coefficients(rows, end),
         )  # fmt: skip
-        part, leaves = _certify(problem, rows, solution, series, frames, rtol, last=depth + 1 == len(plan))
+        part, leaves = _certify(problem, rows, solution, series, frames, rtol, doubting, last=depth + 1 == len(plan))
         if part is not None:
             parts.append(part)
             order.append(rows[leaves])
@@ -151,6 +158,7 @@ def _certify(
     series: _Series,
     frames: tuple[_Frames, _Frames],
     rtol: float,
+    doubting: bool,
     last: bool,
 ) -> tuple[Certified | None, Tensor]:
     """Measure the curves that need no further level, and say which they are."""
@@ -177,8 +185,10 @@ def _certify(
     status = torch.where(sound | (here.status != Status.CONVERGED), here.status, int(Status.STALLED)).to(torch.int8)
     energy = torch.maximum(series.limit("energy", rows)[0], length**2)
     segments = torch.full_like(here.steps, here.x.shape[1] - 1)
-    loose = sound.index_put((sound,), soft(problem[rows[sound]], here[sound])) if sound.any() else sound
-    found = Certified(length, energy, upper, status, segments, here.steps, *velocities, wrong, loose, curve.curve)
+    sound, doubted = sound & ~failed[looked], torch.zeros_like(sound)
+    if doubting and sound.any():
+        doubted[sound] = soft(problem[rows[sound]], here[sound])
+    found = Certified(length, energy, upper, status, segments, here.steps, *velocities, wrong, doubted, curve.curve)
     return found.at(leaves), looked.index_put((looked.nonzero().flatten(),), leaves)
 
 

@@ -111,13 +111,13 @@ def search(problem: Problem, starts: Candidates, segments: int, solver: Solver, 
 
     The first start is solved for every pair. The others are insurance against a better route elsewhere, paid only where the
     certificate is open: where the first failed or its curve is OPEN times longer than the decoded chord, its lower bound;
-    or for `every` pair. Then the latent line bent to all sides is tried too, where the decoder is folded.
+    or for `every` pair. In that case the latent line bent to all sides is tried too, where the decoder is folded.
     """
     first, *others = starts.vertices(segments)
     best = minima(problem, solver.minimise(problem, first, termination), solver, termination)
     found = Found(best.solution, best.saddle, best.length, torch.full_like(best.length, torch.nan))
     closed = (best.solution.status == Status.CONVERGED) & (best.length <= OPEN * problem.chord)
-    rows = torch.full_like(closed, every).logical_or(~closed).nonzero().flatten()
+    rows = (~closed | every).nonzero().flatten()
     found = _insured(found, problem, rows, [start[rows] for start in others], solver, termination)
     if every:
         rows = folded(starts, found).nonzero().flatten()
@@ -127,7 +127,9 @@ def search(problem: Problem, starts: Candidates, segments: int, solver: Solver, 
 
 def folded(starts: Candidates, found: Found) -> Tensor:
     """Whether `(P,)` one of the starts is so much longer than the curve found that there may be more minima."""
-    return torch.zeros_like(found.saddle) if starts.longest is None else starts.longest > FAR * found.length
+    if starts.longest is None:
+        return torch.zeros_like(found.saddle)
+    return (starts.longest > FAR * found.length) & (found.length > 0)
 
 
 def _insured(
@@ -139,9 +141,9 @@ def _insured(
     together = max(1, len(problem) // len(rows))
     for k in range(0, len(starts), together):
         some = starts[k : k + together]
-        every = solver.minimise(problem[rows.repeat(len(some))], torch.cat(list(some)), termination)
-        for one in torch.arange(len(every.steps), device=rows.device).chunk(len(some)):
-            found = _compared(found, problem, rows, every[one], solver, termination)
+        tried = solver.minimise(problem[rows.repeat(len(some))], torch.cat(list(some)), termination)
+        for one in torch.arange(len(tried.steps), device=rows.device).chunk(len(some)):
+            found = _compared(found, problem, rows, tried[one], solver, termination)
     return found
 
 

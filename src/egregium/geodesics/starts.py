@@ -64,7 +64,9 @@ def ranked(problem: Problem, curves: Sequence[Tensor], segments: Sequence[int] |
     needed = torch.where(tunnels[:, 1], RESOLVED, torch.where(tunnels[:, 0], 16, 8))
     sorted_curves = stacked.gather(0, order[..., None, None].expand_as(stacked))
     return Candidates(
-        tuple(sorted_curves), needed if segments is None else torch.full_like(needed, segments[0]), measured[..., -1].amax(0)
+        tuple(sorted_curves),
+        needed if segments is None else torch.full_like(needed, segments[0]),
+        measured[..., -1].nan_to_num(torch.inf).amax(0),
     )
 
 

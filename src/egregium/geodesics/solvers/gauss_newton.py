@@ -119,7 +119,8 @@ class _Step:
         Nor is anything to be gained where undamped steps of a fresh model are near the noise and no longer shrink.
         """
         noise = state.now.noise
-        left = self.size / (1 - (self.size / state.size).clamp(0, 0.99))
+        rate = torch.where(self.size == 0, 0.0, self.size / state.size).clamp(0, 0.99)
+        left = self.size / (1 - rate)
         rounding = (state.age == 0) & (state.damping == 0) & (self.size <= ROUNDING * noise) & ~(self.size <= 0.5 * state.size)
         judged = (state.age > 0) | torch.isfinite(state.size)
         return self.definite & judged & ((left <= noise.clamp_min(termination.tolerance)) | rounding)
