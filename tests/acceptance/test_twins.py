@@ -111,7 +111,7 @@ def density_difference(twins: Twins, n: int) -> float:
     return max((one - said[0]).abs().max().item() for one in said[1:])
 
 
-LINES = {torch.float64: (1e-9, 1e-9, 1e-7), torch.float32: (2e-5, 1e-4, 1e-3)}
+LINES = {torch.float64: (1e-9, 1e-9, 1e-7), torch.float32: (1e-5, 1e-4, 1e-3)}
 """For each dtype: rtol, and the lines for CV and for angles."""
 
 
