@@ -103,7 +103,7 @@ def connect(
         progress: print how many pairs are done, to standard error.
         differentiable: lengths carry gradients to the decoder's weights too (they always do to `z0`, `z1`).
 
-    Cost: 450 to 800 decoder calls a pair at the default `rtol`, as measured on trained MNIST decoders, and several thousand
+    Cost: 450 to 750 decoder calls a pair at the default `rtol`, as measured on trained MNIST decoders, and several thousand
     where latent axes have collapsed (`make bench`).
 
     Raises: `ShapeError`, `TensorError`, `DecoderError`, `ToleranceError`, `OptionError`, `NotConvergedError`.

@@ -14,7 +14,7 @@ from egregium.geodesics.starts import TUNNELLED, Candidates, bent
 from egregium.status import Status
 
 DISTINCT = 0.02
-OPEN = 3.0
+OPEN = 4.0
 FAR = 1.2
 PUSH = 0.3
 ESCAPES = 3
