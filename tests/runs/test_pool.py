@@ -10,8 +10,8 @@ import pytest
 
 from egregium.errors import DataError, EgregiumError, RunError
 from egregium.runs.files import read_json
-from egregium.runs.folder import read_done
 from egregium.runs.pool import Event, Pool, _environment, as_error
+from egregium.runs.records import read_done
 from egregium.runs.task import Job, Task
 
 Make = Callable[..., Task]

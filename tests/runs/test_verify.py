@@ -10,7 +10,8 @@ import pytest
 from egregium.errors import OptionError, RunError
 from egregium.runs.engine import execute
 from egregium.runs.files import checksum, write_json
-from egregium.runs.folder import RunFolder, unfinished
+from egregium.runs.folder import RunFolder
+from egregium.runs.records import unfinished
 from egregium.runs.task import Task
 from egregium.runs.verify import verify
 

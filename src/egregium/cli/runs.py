@@ -41,7 +41,7 @@ def report(run: Run, as_json: Json = False) -> None:
     _require(run)
     with resumable("Nothing is lost: the same command writes the report anew."):
         from egregium.report import write_report
-        from egregium.runs.folder import unfinished
+        from egregium.runs.records import unfinished
         from egregium.runs.verify import changed_results
 
         if missing := unfinished(run):
@@ -68,8 +68,8 @@ def verify(
     say(f"egregium {version('egregium')}: verifying {run}", quiet_stdout=as_json)
     _require(run)
     with resumable("Nothing was changed; the same command starts over."):
-        from egregium.runs.folder import unfinished
         from egregium.runs.progress import Bars
+        from egregium.runs.records import unfinished
         from egregium.runs.verify import verify as find_problems
 
         missing = unfinished(run)

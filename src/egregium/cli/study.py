@@ -36,107 +36,124 @@ A table of your own, one row a point, only two relations:
 """
 
 
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A data set by name (see `egregium data list`), or a path: .npy, .npz, .csv, .parquet, a folder of "
+        "images, or a tar of one.",
+    ),
+]
+Models = Annotated[int, typer.Option(min=1, metavar="N", help="Trainings, one a seed.", rich_help_panel=MEASUREMENT)]
+Pairs = Annotated[
+    int,
+    typer.Option(min=1, metavar="N", help="Pairs of test points, the same in all trainings.", rich_help_panel=MEASUREMENT),
+]
+Relations = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,NAME",
+        help="Measure only these relations (default: all; a wrong name lists them).",
+        rich_help_panel=MEASUREMENT,
+    ),
+]
+LatentDim = Annotated[int, typer.Option(min=1, metavar="N", help="Dimension of the latent space.", rich_help_panel=MODEL)]
+Decoders = Annotated[
+    int,
+    typer.Option(
+        min=1, metavar="N", help="Decoders on one encoder; their spread is the model's uncertainty.", rich_help_panel=MODEL
+    ),
+]
+Convolutional = Annotated[
+    bool,
+    typer.Option("--conv/--mlp", help="Networks: convolutional (images only) or fully connected.", rich_help_panel=MODEL),
+]
+Hidden = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WIDTH,WIDTH",
+        help="Widths of hidden layers (default: the model's).",
+        rich_help_panel=MODEL,
+    ),
+]
+Likelihood = Annotated[
+    Literal["gaussian", "bernoulli"],
+    typer.Option(help="Noise on the data; only with known noise is the geometry identifiable.", rich_help_panel=MODEL),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="At most this many passes over the data (default: the model's own; a held-out part stops earlier).",
+        rich_help_panel=MODEL,
+    ),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Where the files of a named data set lie, instead of the cache; EGREGIUM_DATA does the same.",
+        rich_help_panel=DATA,
+    ),
+]
+Size = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="PIXELS", help="Scale images (their central square) to this side.", rich_help_panel=DATA),
+]
+Standardize = Annotated[
+    bool,
+    typer.Option(
+        "--standardize",
+        help="Give every column of a table or array mean 0 and standard deviation 1; images are in [0, 1] anyway.",
+        rich_help_panel=DATA,
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        min=2,
+        metavar="N",
+        help="Use at most N points for training and N for testing, drawn at random.",
+        rich_help_panel=DATA,
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of everything random.", rich_help_panel=RUN)]
+Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Processes at work, one thread each.", rich_help_panel=RUN)]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="The run folder (default: runs/NAME).", rich_help_panel=RUN),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Go on in a folder that was made by other options, data or code.", rich_help_panel=RUN),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON on stdout, all else on stderr.", rich_help_panel=RUN)
+]
+
+
 def study(
     context: typer.Context,
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar="DATA",
-            help="A data set by name (see `egregium data list`), or a path: .npy, .npz, .csv, .parquet, a folder of "
-            "images, or a tar of one.",
-        ),
-    ],
-    models: Annotated[int, typer.Option(min=1, metavar="N", help="Trainings, one a seed.", rich_help_panel=MEASUREMENT)] = 30,
-    pairs: Annotated[
-        int,
-        typer.Option(min=1, metavar="N", help="Pairs of test points, the same in all trainings.", rich_help_panel=MEASUREMENT),
-    ] = 100,
-    relations: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME,NAME",
-            help="Measure only these relations (default: all; a wrong name lists them).",
-            rich_help_panel=MEASUREMENT,
-        ),
-    ] = None,
-    latent_dim: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Dimension of the latent space.", rich_help_panel=MODEL)
-    ] = 2,
-    decoders: Annotated[
-        int,
-        typer.Option(
-            min=1, metavar="N", help="Decoders on one encoder; their spread is the model's uncertainty.", rich_help_panel=MODEL
-        ),
-    ] = 8,
-    convolutional: Annotated[
-        bool,
-        typer.Option("--conv/--mlp", help="Networks: convolutional (images only) or fully connected.", rich_help_panel=MODEL),
-    ] = False,
-    hidden: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WIDTH,WIDTH",
-            help="Widths of hidden layers (default: the model's).",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
-    likelihood: Annotated[
-        Literal["gaussian", "bernoulli"],
-        typer.Option(help="Noise on the data; only with known noise is the geometry identifiable.", rich_help_panel=MODEL),
-    ] = "gaussian",
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="At most this many passes over the data (default: the model's own; a held-out part stops earlier).",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Where the files of a named data set lie, instead of the cache; EGREGIUM_DATA does the same.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="PIXELS", help="Scale images (their central square) to this side.", rich_help_panel=DATA),
-    ] = None,
-    standardize: Annotated[
-        bool,
-        typer.Option(
-            "--standardize",
-            help="Give every column of a table or array mean 0 and standard deviation 1; images are in [0, 1] anyway.",
-            rich_help_panel=DATA,
-        ),
-    ] = False,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            metavar="N",
-            help="Use at most N points for training and N for testing, drawn at random.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of everything random.", rich_help_panel=RUN)] = 0,
-    workers: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Processes at work, one thread each.", rich_help_panel=RUN)
-    ] = 2,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="The run folder (default: runs/NAME).", rich_help_panel=RUN),
-    ] = None,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Go on in a folder that was made by other options, data or code.", rich_help_panel=RUN),
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON on stdout, all else on stderr.", rich_help_panel=RUN)
-    ] = False,
+    data: Source,
+    models: Models = 30,
+    pairs: Pairs = 100,
+    relations: Relations = None,
+    latent_dim: LatentDim = 2,
+    decoders: Decoders = 8,
+    convolutional: Convolutional = False,
+    hidden: Hidden = None,
+    likelihood: Likelihood = "gaussian",
+    epochs: Epochs = None,
+    data_dir: DataDir = None,
+    size: Size = None,
+    standardize: Standardize = False,
+    limit: Limit = None,
+    seed: Seed = 0,
+    workers: Workers = 2,
+    out: Out = None,
+    force: Force = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a model many times on DATA and measure how much each relation changes.
 

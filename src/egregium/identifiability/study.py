@@ -16,8 +16,8 @@ from egregium.identifiability.measurement import Measurement, measure
 from egregium.identifiability.plan import Triples
 from egregium.protocols import Model, Relation
 from egregium.runs.files import digest, make_folder, read_table, read_tensors, write_json, write_table, write_tensors
-from egregium.runs.folder import record_results
 from egregium.runs.provenance import provenance
+from egregium.runs.records import record_results
 from egregium.spaces.pullback import Pullback
 
 COLUMNS = ["model", "pair", "i", "j", "k", "relation", "endpoint", "n_points", "value", "lower", "upper", "status"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from egregium.identifiability.study import kept
 from egregium.models.checkpoint import FILE_NAME, load
-from egregium.runs.folder import DONE, read_done
+from egregium.runs.records import DONE, read_done
 
 FAR = 5.0  # standard deviations, estimated from the median deviation
 SAME = 0.02  # share of the median within which nothing stands out, however close the others are

@@ -149,6 +149,18 @@ def make_folder(path: Path | str) -> Path:
     return path
 
 
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, in the order of names.
+
+    Raises:
+        StorageError: the folder cannot be read.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise storage_error("read", folder, error) from error
+
+
 def rename(source: Path, target: Path) -> None:
     """Moves a file or folder to its final name in one step, and forces the names to the disk.
 

@@ -9,39 +9,21 @@ lock               held by the one process that writes
 """
 
 import fcntl
-import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from egregium.errors import OptionError, RunError, StorageError
+from egregium.errors import RunError, StorageError
 from egregium.runs.code import code_version
-from egregium.runs.files import (
-    TEMPORARY,
-    checksum,
-    make_folder,
-    plain,
-    read_json,
-    rename,
-    storage_error,
-    sync,
-    temporary_name,
-    write_json,
-)
-from egregium.runs.task import Job, Task, code_of
-
-SCHEMA = 1
-DONE = "done.json"
-_DONE_KINDS = {"address": str, "label": str, "call": str, "arguments": dict, "needs": list, "code": str, "files": dict}
-_GIVEN = "options."  # of a configuration: what the user gave, as opposed to what was resolved from it
-_FILE_KINDS = {"sha256": str, "bytes": int}
-_RUN_KINDS = {"config": dict, "provenance": dict, "history": list}
-_OWN = {"run.json", "plan.json", "results.json", "report.html", "lock", "tasks", "logs"}
+from egregium.runs.comparison import differences
+from egregium.runs.files import TEMPORARY, entries, make_folder, plain, rename, storage_error, temporary_name, write_json
+from egregium.runs.records import OWN, SCHEMA, is_complete, read_done, read_run, record_results
+from egregium.runs.task import Job, Task
 
 
 @dataclass(frozen=True)
@@ -178,124 +160,9 @@ class RunFolder:
             raise RunError(f"the run folder {self.root} is closed: open it again with RunFolder.open")
 
 
-def record_results(root: Path) -> None:
-    """Writes the checksums of the files beside `run.json` to `results.json`."""
-    files = sorted(entry for entry in _entries(root) if entry.is_file() and entry.name not in _OWN)
-    write_json(root / "results.json", {"schema": SCHEMA, "files": {file.name: checksum(file) for file in files}})
-
-
-def unfinished(root: Path) -> str:
-    """How far a run got that has no results on record yet, in words; empty for a finished one."""
-    if os.path.exists(root / "results.json"):
-        return ""
-    try:
-        planned = read_json(root / "plan.json")["tasks"]
-        done = sum(is_complete(root / "tasks" / address, address) for address in planned)
-    except (StorageError, KeyError, TypeError):
-        return "no results are on record"
-    return f"{done} of {len(planned)} tasks are finished"
-
-
-def seal(job: Job) -> None:
-    """Forces every file of a job's folder to the disk, then writes `done.json` with their checksums.
-
-    Raises:
-        OptionError: the task left a link, a device or a `done.json` of its own.
-        StorageError: a file cannot be read or saved.
-    """
-    out = Path(job.out)
-    files = {}
-    for path in sorted(walk(out)):
-        name = path.relative_to(out).as_posix()
-        if path.is_symlink() or not (path.is_file() or path.is_dir()) or name == DONE:
-            raise OptionError(f"task '{job.label}' left {name}: a task may leave plain files and folders, and no {DONE}")
-        sync(path)
-        if path.is_file():
-            files[name] = {"sha256": checksum(path), "bytes": path.stat().st_size}
-    done = {
-        "schema": SCHEMA,
-        "address": job.address,
-        "label": job.label,
-        "call": job.call,
-        "arguments": job.arguments,
-        "needs": list(job.needs),
-        "code": code_of(job.call),
-        "files": files,
-    }
-    write_json(out / DONE, done)
-
-
-def walk(folder: Path) -> Iterator[Path]:
-    """Everything inside a folder, at any depth; links are not followed."""
-    for entry in _entries(folder):
-        yield entry
-        if entry.is_dir() and not entry.is_symlink():
-            yield from walk(entry)
-
-
-def read_done(folder: Path) -> dict[str, Any]:
-    """What a sealed folder says of itself.
-
-    Raises:
-        StorageError: `done.json` is missing, damaged or does not hold what it should.
-    """
-    done = read_json(folder / DONE)
-    sound = isinstance(done, dict) and done.get("schema") == SCHEMA and _has(done, _DONE_KINDS)
-    if not sound or not all(isinstance(file, dict) and _has(file, _FILE_KINDS) for file in done["files"].values()):
-        raise StorageError(f"{folder / DONE} is damaged: it is not the record of a finished task; run the same command again")
-    return done
-
-
-def _has(record: dict[str, Any], kinds: dict[str, type]) -> bool:
-    return all(isinstance(record.get(key), kind) for key, kind in kinds.items())
-
-
-def is_complete(folder: Path, address: str | None = None) -> bool:
-    """Whether a folder is sealed (for `address`, if given) and its files are there with the sizes on record.
-
-    Raises:
-        StorageError: the disk refuses to tell, which is not the same as an incomplete folder.
-    """
-    try:
-        done = read_done(folder)
-        sizes = {name: (folder / name).stat().st_size for name in done["files"]}
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except StorageError as error:
-        unreadable = isinstance(error.__cause__, OSError)
-        if unreadable and not isinstance(error.__cause__, FileNotFoundError | NotADirectoryError | IsADirectoryError):
-            raise
-        return False
-    except OSError as error:
-        raise storage_error("read", folder, error) from error
-    return address in (None, done["address"]) and all(sizes[name] == file["bytes"] for name, file in done["files"].items())
-
-
-def read_run(root: Path) -> dict[str, Any]:
-    """The content of `run.json`.
-
-    Raises:
-        RunError: the folder is no run folder, or belongs to another version of the format.
-        StorageError: the file is damaged.
-    """
-    if not os.path.isfile(root / "run.json"):
-        raise RunError(f"{root} is not a run folder: it holds no run.json; name the folder that was given as --out")
-    state = read_json(root / "run.json")
-    if not isinstance(state, dict) or not isinstance(state.get("schema"), int):
-        raise StorageError(f"{root / 'run.json'} is damaged: it does not describe a run; use another folder")
-    if state["schema"] != SCHEMA:
-        raise RunError(
-            f"{root} was written in schema {state['schema']} and this egregium reads schema {SCHEMA}: "
-            "use the version of egregium that wrote it, or another folder"
-        )
-    if not _has(state, _RUN_KINDS):
-        raise StorageError(f"{root / 'run.json'} is damaged: it does not describe a run; use another folder")
-    return state
-
-
 def _refuse_foreign(root: Path) -> None:
-    names = {entry.name for entry in _entries(root)}
-    foreign = sorted(name for name in names - _OWN if not name.startswith(TEMPORARY))
+    names = {entry.name for entry in entries(root)}
+    foreign = sorted(name for name in names - OWN if not name.startswith(TEMPORARY))
     if foreign and "run.json" not in names:
         raise RunError(f"{root} holds other files ({', '.join(foreign[:3])}) and no run: name a new or empty folder")
 
@@ -334,47 +201,7 @@ def _continued(root: Path, state: dict, force: bool) -> dict | None:
 def _begun(root: Path) -> bool:
     """Whether a run folder holds anything that a different run would spoil."""
     tasks = root / "tasks"
-    return os.path.exists(root / "results.json") or (os.path.isdir(tasks) and bool(_entries(tasks)))
-
-
-def differences(old: dict, new: dict) -> list[str]:
-    """In words, how the configuration, data and code of one `run.json` differ from those of another."""
-    found = []
-    a, b = (_flat({key: value for key, value in state["config"].items() if key != "data_checksum"}) for state in (old, new))
-    changed = sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
-    changed = [key for key in changed if key.startswith(_GIVEN)] or changed  # the rest follows from what was given
-    if changed:
-        shown = [f"{_words(key)}: {_short(a, key)} there, {_short(b, key)} here" for key in changed[:5]]
-        found.append(f"another configuration ({'; '.join(shown)}{'; ...' if len(changed) > 5 else ''})")
-    for what, part, key in (("other data", "config", "data_checksum"), ("another version of the code", "provenance", "code")):
-        if old[part].get(key) != new[part].get(key):
-            found.append(f"{what} ({_short(old[part], key)[:12]} there, {_short(new[part], key)[:12]} here)")
-    return found
-
-
-def _words(key: str) -> str:
-    """A setting as the command line spells it.
-
-    >>> _words("options.latent_dim")
-    'latent-dim'
-    """
-    return key.removeprefix(_GIVEN).replace("_", "-")
-
-
-def _flat(values: dict, prefix: str = "") -> dict[str, str]:
-    """Leaves of a nested dict under dotted names, written as JSON."""
-    flat = {}
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = json.dumps(value)
-    return flat
-
-
-def _short(values: dict, key: str) -> str:
-    text = str(values.get(key, "none"))
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return os.path.exists(root / "results.json") or (os.path.isdir(tasks) and bool(entries(tasks)))
 
 
 def _clean(root: Path) -> None:
@@ -382,7 +209,7 @@ def _clean(root: Path) -> None:
     tasks = root / "tasks"
     for log in (root / "logs").glob("worker-*.log"):
         _remove(log)
-    for entry in [*_entries(root), *_entries(tasks)]:
+    for entry in [*entries(root), *entries(tasks)]:
         if not entry.name.startswith(TEMPORARY):
             if entry.parent == tasks and not is_complete(entry, entry.name):
                 _remove(entry)
@@ -409,10 +236,3 @@ def _remove(path: Path) -> None:
             doomed.unlink()
     except OSError as error:
         raise storage_error("remove", path, error) from error
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError as error:
-        raise storage_error("read", folder, error) from error

@@ -9,9 +9,9 @@ from typing import Any
 from egregium.errors import OptionError, StorageError
 from egregium.runs.code import code_version
 from egregium.runs.files import TEMPORARY, checksum, make_folder, read_json
-from egregium.runs.folder import DONE, read_done, read_run, walk
 from egregium.runs.pool import Pool
 from egregium.runs.progress import Overall, Progress, Silent
+from egregium.runs.records import DONE, read_done, read_run, walk
 from egregium.runs.task import Job, Task, code_of, content_address
 
 

@@ -25,7 +25,7 @@ import torch
 
 from egregium.errors import EgregiumError
 from egregium.runs.files import storage_error
-from egregium.runs.folder import seal
+from egregium.runs.records import seal
 from egregium.runs.task import Job, Report, resolve
 
 _SET_PARENT_DEATH_SIGNAL = 1

@@ -21,12 +21,12 @@ def require_points(*points: Tensor, width: int | None, names: str | Sequence[str
     each = [names] * len(points) if isinstance(names, str) else (names or _ARGUMENTS[len(points)])
     for name, z in zip(each, points, strict=True):
         if not isinstance(z, Tensor):
-            raise TensorError(f"{name} must be torch tensors; got {type(z).__name__}: wrap it with torch.as_tensor.")
+            raise TensorError(f"{name} must be a torch tensor; got {type(z).__name__}: wrap it with torch.as_tensor.")
         if z.dtype not in WORKING_DTYPES:
             raise TensorError(f"{name} must be float32 or float64; got {z.dtype}: convert with .float() or .double().")
         if z.layout != torch.strided or z.is_meta:
             kind = "one without data (on the meta device)" if z.is_meta else f"layout {z.layout}"
-            raise TensorError(f"{name} must be ordinary dense tensors; got {kind}.")
+            raise TensorError(f"{name} must be an ordinary dense tensor; got {kind}.")
         if z.ndim == 0:
             raise ShapeError(f"{name} must have shape (*batch, d); got a scalar.")
         if width is not None and z.shape[-1] != width:
