@@ -23,19 +23,19 @@ def lines(problem: Problem) -> torch.Tensor:
 @pytest.mark.parametrize(("folds", "segments"), [(0.0, 8), (0.25, 8), (1.2, 16), (6.0, 32)])
 def test_the_more_a_start_is_folded_the_more_segments_it_needs(folds: float, segments: int) -> None:
     problem = wavy(folds)
-    assert ranked(problem, [lines(problem)], segments=None).segments.tolist() == [segments] * 2
+    assert ranked(problem, [lines(problem)]).segments.tolist() == [segments] * 2
 
 
 def test_a_solver_has_its_own_segments() -> None:
     problem = wavy(4.0)
-    assert ranked(problem, [lines(problem)], segments=(10, 20)).segments.tolist() == [10] * 2
+    assert ranked(problem, [lines(problem)]).followed_with(10).segments.tolist() == [10] * 2
 
 
 def test_shorter_starts_come_first_but_users_keep_their_order() -> None:
     problem = wavy(0.0)
     detour = lines(problem) + torch.tensor([0.0, 1.0]) * torch.linspace(0, torch.pi, RESOLVED + 1).sin()[None, :, None]
     for curves in ([detour, lines(problem)], [lines(problem), detour]):
-        ordered, kept = ranked(problem, curves, segments=None), followed(curves, torch.full((2,), 32), segments=None)
+        ordered, kept = ranked(problem, curves), followed(curves, torch.full((2,), 32))
         torch.testing.assert_close(ordered.curves[0], lines(problem), rtol=0, atol=1e-12)
         assert torch.equal(kept.curves[0], curves[0])
 
@@ -43,7 +43,7 @@ def test_shorter_starts_come_first_but_users_keep_their_order() -> None:
 def test_a_start_that_leaves_the_domain_comes_last() -> None:
     problem = wavy(0.0)
     lost = lines(problem).index_fill(1, torch.tensor([5]), torch.nan)
-    first = ranked(problem, [lost, lines(problem)], segments=None).curves[0]
+    first = ranked(problem, [lost, lines(problem)]).curves[0]
     torch.testing.assert_close(first, lines(problem), rtol=0, atol=1e-12)
 
 
@@ -51,21 +51,21 @@ def test_nodes_lie_at_equal_decoded_distances() -> None:
     decode = lambda z: torch.stack([z[:, 0].exp(), z[:, 1]], -1)  # noqa: E731
     z0, z1 = torch.tensor([[0.0, 0.0]]).double(), torch.tensor([[3.0, 0.0]]).double()
     problem = Problem.between(Pullback(decode, dim=2), z0, z1)
-    chords = decode(ranked(problem, [lines(problem)], segments=None).curves[0][0])[:, 0].diff()
+    chords = decode(ranked(problem, [lines(problem)]).curves[0][0])[:, 0].diff()
     assert chords.max() < 1.1 * chords.min()
 
 
 @pytest.mark.parametrize("segments", [5, 8, 32, 40, 64])
 def test_starts_are_sampled_at_any_number_of_segments(segments: int) -> None:
     problem = wavy(0.0)
-    candidates = ranked(problem, [lines(problem)], segments=None)
+    candidates = ranked(problem, [lines(problem)])
     (vertices,) = candidates.vertices(segments)
     torch.testing.assert_close(vertices, problem.straight(segments), rtol=0, atol=1e-12)
 
 
 def test_a_users_curve_is_followed_with_the_segments_that_it_has() -> None:
     curve = torch.zeros(4, 101, 2)
-    candidates = followed([curve], torch.tensor([8, 33, 100, 5000]), segments=None)
+    candidates = followed([curve], torch.tensor([8, 33, 100, 5000]))
     assert candidates.segments.tolist() == [RESOLVED, 64, 128, CLOSEST]
     assert [candidates.vertices(int(n))[0].shape[1] for n in candidates.segments] == [31, 63, 127, 255]
 

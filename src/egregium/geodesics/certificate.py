@@ -17,8 +17,9 @@ LOOKED_AT = 5
 def second_variation(problem: Problem, solution: Solution) -> tuple[Tensor, Tensor, SecondOrder]:
     """Whether the exact Hessian of the energy is positive `(P,)`, a metric unit step of descent where it is not, and the model.
 
-    Positivity is asked of `H + margin M`, `M` the Gauss-Newton metric, so that families of equally short curves, where H is
-    singular, are no saddles. The step `(P, T - 1, d)` is the lowest generalised eigenvector with `<v, M v> / 2 = E`.
+    Positivity is asked of H with a little of the diagonal blocks of the Gauss-Newton metric M added, so that families of
+    equally short curves, where H is singular, are no saddles. The step `(P, T - 1, d)` is the lowest generalised eigenvector
+    with `<v, M v> / 2 = E`.
     """
     whole = problem.second_order(solution.vertices, solution.x)
     model, hessian = whole.metric, whole.hessian

@@ -8,14 +8,13 @@ from torch import Tensor
 from egregium.geodesics.certificate import soft
 from egregium.geodesics.curve import Curve
 from egregium.geodesics.measure import end_momenta, extrapolate, polygon, rectify
+from egregium.geodesics.options import Options
 from egregium.geodesics.problem import Problem
-from egregium.geodesics.solvers.base import Solution, Solver, Termination
+from egregium.geodesics.solvers.base import Solution
 from egregium.geodesics.starts import TUNNELLED
 from egregium.numerics import splines
 from egregium.numerics.derivatives import jacobian
 from egregium.status import Status
-
-ROUGH = 1e-4  # tolerances from here on are met roughly, at fewer segments
 
 
 @dataclass(frozen=True)
@@ -37,10 +36,9 @@ class Certified:
     def updated(self, rows: Tensor, other: "Certified") -> "Certified":
         """With `rows` replaced by those of `other`."""
         keep = torch.ones_like(self.status, dtype=torch.bool).index_fill(0, rows, False).nonzero().flatten()
-        return Certified.joined([self.at(keep), other], torch.cat([keep, rows]))
+        return Certified.joined([self[keep], other], torch.cat([keep, rows]))
 
-    def at(self, rows: Tensor) -> "Certified":
-        """The results at `rows`."""
+    def __getitem__(self, rows: Tensor) -> "Certified":
         return Certified(*(value[rows] for value in vars(self).values()))
 
     @staticmethod
@@ -74,49 +72,54 @@ class _Frames:
         return torch.linalg.solve_triangular(self.r[rows].double(), unit[..., None], upper=True)[..., 0].to(self.r.dtype)
 
 
-class _Series:
-    """Quantities of all pairs at successive numbers of segments, NaN where a pair was not run any more."""
+class _Levels:
+    """What was measured of all pairs at successive numbers of segments; NaN where a pair was not run any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, problem: Problem, rough: bool) -> None:
+        self.problem, self.rough = problem, rough
+        self.ends = {"start": _Frames.at(problem, problem.z0), "end": _Frames.at(problem, problem.z1)}
         self.levels: list[dict[str, Tensor]] = []
 
-    def add(self, pairs: int, rows: Tensor, **values: Tensor) -> None:
+    def add(self, rows: Tensor, x: Tensor, energy: Tensor) -> None:
+        """Curves of the pairs `rows` with images `x`."""
+        momenta = zip(self.ends.items(), end_momenta(x), strict=True)
+        velocities = {name: frame.coefficients(rows, momentum) for (name, frame), momentum in momenta}
         level = {}
-        for name, value in values.items():
-            level[name] = value.new_full((pairs, *value.shape[1:]), torch.nan).index_copy(0, rows, value)
+        for name, value in {"length": polygon(x), "energy": energy, **velocities}.items():
+            level[name] = value.new_full((len(self.problem), *value.shape[1:]), torch.nan).index_copy(0, rows, value)
         self.levels.append(level)
 
-    def limit(self, name: str, rows: Tensor) -> tuple[Tensor, Tensor]:
-        return extrapolate([level[name][rows] for level in self.levels])
-
-    def direction(self, name: str, rows: Tensor, roughly: bool) -> tuple[Tensor, Tensor]:
-        """Richardson's limit of a velocity and its error, infinite for a single level.
-
-        Of two levels the change bounds it; `roughly`, a tenth of that: a fiftieth was common, and less than a tenth in 90 %
-        of trained and random decoders.
-        """
-        velocity, error = self.limit(name, rows)
-        return velocity, 0.1 * error if roughly and len(self.levels) == 2 else error
+    def energy(self, rows: Tensor) -> Tensor:
+        """Richardson's limit of the energies."""
+        return self._limit("energy", rows)[0]
 
     def length(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Richardson's limit of the lengths and its error, infinite for a single level."""
-        length, error = self.limit("length", rows)
+        length, error = self._limit("length", rows)
         if len(self.levels) == 2:
             defect = (self.levels[0]["length"][rows] - self.levels[1]["length"][rows]).abs() / (3 * length)
             error = 100 * defect**2 * length  # measured: up to 190 on folded decoders, 10 commonly
         return length, error
 
+    def velocities(self, rows: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Velocities at both ends `(P, d)`, and the larger error of the two unit directions in radians.
 
-def refine(
-    problem: Problem,
-    coarse: Solution,
-    solver: Solver,
-    plan: list[int],
-    termination: Termination,
-    rtol: float,
-    doubting: bool = False,
-) -> Certified:
-    """Double the segments of the curves `coarse` through `plan` until each length is known to `rtol`.
+        Of two levels the change bounds the error; for a rough tolerance, a tenth of that: a fiftieth was common, and less than
+        a tenth in 90 % of trained and random decoders.
+        """
+        found, wrong = [], torch.zeros_like(length)
+        for name, frame in self.ends.items():
+            coefficients, error = self._limit(name, rows)
+            found.append(frame.latent(rows, coefficients, length))
+            wrong = torch.maximum(wrong, (0.1 * error if self.rough and len(self.levels) == 2 else error) / length)
+        return found[0], found[1], wrong
+
+    def _limit(self, name: str, rows: Tensor) -> tuple[Tensor, Tensor]:
+        return extrapolate([level[name][rows] for level in self.levels])
+
+
+def refine(problem: Problem, coarse: Solution, options: Options, segments: int, doubting: bool) -> Certified:
+    """Double the `segments` of the curves `coarse` until each length is known to the tolerance `rtol` of the `options`.
 
     A row is CONVERGED when the solver met its first-order tolerance and one of two holds. Richardson's limits are settled, of
     the length to `rtol` and of the directions at the ends, whose square the length errs by, to `sqrt(rtol) / 5` or `50 rtol`,
@@ -127,86 +130,74 @@ def refine(
     to be soft.
     """
     rows = torch.arange(len(problem), device=problem.z0.device)
-    frames = _Frames.at(problem, problem.z0), _Frames.at(problem, problem.z1)
-    series, solution = _Series(), coarse
-    parts, order = [], []
-    for depth, _ in enumerate(plan):
+    levels, solution = _Levels(problem, options.rough), coarse
+    parts, order, plan = [], [], options.plan(segments)
+    for depth in range(len(plan)):
         if depth:
             finer = splines.doubled(problem[rows].nodes(solution.vertices))[:, 1:-1]
             model = None if solution.model is None else solution.model.prolonged()
-            found = solver.minimise(problem[rows], finer, termination, model)
+            found = options.solver.minimise(problem[rows], finer, options.finishing, model)
             solution = replace(found, steps=found.steps + solution.steps)
-        start, end = end_momenta(solution.x)
-        series.add(
-            len(problem), rows, length=polygon(solution.x), energy=solution.energy,
-            start=frames[0].coefficients(rows, start), end=frames[1].coefficients(rows, end),
-        )  # fmt: skip
-        part, leaves = _certify(problem, rows, solution, series, frames, rtol, doubting, last=depth + 1 == len(plan))
-        if part is not None:
-            parts.append(part)
-            order.append(rows[leaves])
-        rows, solution = rows[~leaves], solution[~leaves]
+        levels.add(rows, solution.x, solution.energy)
+        looked = _promising(levels, rows, solution, options.rtol) | (depth + 1 == len(plan))
+        if not looked.any():
+            continue
+        certified, done = _certified(levels, rows[looked], solution[looked], options.rtol)
+        done |= depth + 1 == len(plan)
+        if doubting:
+            certified = _doubted(certified, problem[rows[looked]], solution[looked])
+        parts.append(certified[done])
+        order.append(rows[looked][done])
+        left = looked.index_put((looked.nonzero().flatten(),), done).logical_not()
+        rows, solution = rows[left], solution[left]
         if not len(rows):
             break
     return Certified.joined(parts, torch.cat(order))
 
 
-def _certify(
-    problem: Problem,
-    rows: Tensor,
-    solution: Solution,
-    series: _Series,
-    frames: tuple[_Frames, _Frames],
-    rtol: float,
-    doubting: bool,
-    last: bool,
-) -> tuple[Certified | None, Tensor]:
-    """Measure the curves that need no further level, and say which they are."""
-    length, error = series.length(rows)
-    failed = solution.status != Status.CONVERGED
-    promising = (error <= rtol * length) | (length - solution.energy.sqrt() <= rtol * length) | (error > TUNNELLED * length)
-    looked = failed | (promising & torch.isfinite(error)) | last
-    if not looked.any():
-        return None, looked
-    here, rows, noise = solution[looked], rows[looked], _noise(solution[looked])
-    length, error = length[looked], error[looked]
-    curve = rectify(problem[rows], here.vertices, here.x)
+def _promising(levels: _Levels, rows: Tensor, solution: Solution, rtol: float) -> Tensor:
+    """Whether a closer look at the curves `(P,)` is worth its cost."""
+    length, error = levels.length(rows)
+    near = (error <= rtol * length) | (length - solution.energy.sqrt() <= rtol * length) | (error > TUNNELLED * length)
+    return (solution.status != Status.CONVERGED) | (near & torch.isfinite(error))
+
+
+def _certified(levels: _Levels, rows: Tensor, solution: Solution, rtol: float) -> tuple[Certified, Tensor]:
+    """What is known of the curves, and which `(P,)` need no further level."""
+    length, error = levels.length(rows)
+    failed, noise = solution.status != Status.CONVERGED, _noise(solution)
+    curve = rectify(levels.problem[rows], solution.vertices, solution.x)
     gap = (curve.length - length).abs() + curve.error
-    velocities, wrong = _directions(rows, series, frames, length, rtol >= ROUGH)
+    start, end, wrong = levels.velocities(rows, length)
     directed = wrong <= min(rtol**0.5 / 5, 50 * rtol)
     agrees = (torch.maximum(error, 3 * gap) + noise * length <= rtol * length) & directed
-    lower, upper = here.energy.sqrt(), torch.fmax(curve.upper, length) * (1 + noise)
+    lower, upper = solution.energy.sqrt(), torch.fmax(curve.upper, length) * (1 + noise)
     strays = (length - length.clamp(lower, curve.upper)).abs()
-    encloses = (2 * (curve.upper - lower) + strays + noise * length <= rtol * length) & (directed | (rtol >= ROUGH))
+    encloses = (2 * (curve.upper - lower) + strays + noise * length <= rtol * length) & (directed | levels.rough)
     sound = (agrees | encloses) & (lower <= curve.upper * (1 + noise))
-    leaves = failed[looked] | sound | (gap > TUNNELLED * length) | last
+    done = failed | sound | (gap > TUNNELLED * length)
 
     length = torch.where(agrees, length, length.clamp(lower, upper.nan_to_num(torch.inf)))
-    status = torch.where(sound | (here.status != Status.CONVERGED), here.status, int(Status.STALLED)).to(torch.int8)
-    energy = torch.maximum(series.limit("energy", rows)[0], length**2)
-    segments = torch.full_like(here.steps, here.x.shape[1] - 1)
-    sound, doubted = sound & ~failed[looked], torch.zeros_like(sound)
-    if doubting and sound.any():
-        doubted[sound] = soft(problem[rows[sound]], here[sound])
-    found = Certified(length, energy, upper, status, segments, here.steps, *velocities, wrong, doubted, curve.curve)
-    return found.at(leaves), looked.index_put((looked.nonzero().flatten(),), leaves)
+    status = torch.where(sound | failed, solution.status, int(Status.STALLED)).to(torch.int8)
+    energy = torch.maximum(levels.energy(rows), length**2)
+    segments = torch.full_like(solution.steps, solution.x.shape[1] - 1)
+    unsoft = torch.zeros_like(sound)
+    return Certified(length, energy, upper, status, segments, solution.steps, start, end, wrong, unsoft, curve.curve), done
 
 
-def _directions(
-    rows: Tensor, series: _Series, frames: tuple[_Frames, _Frames], length: Tensor, roughly: bool
-) -> tuple[tuple[Tensor, Tensor], Tensor]:
-    """Velocities at both ends `(P, d)`, and the larger error of the two unit directions in radians."""
-    velocities, wrong = [], torch.zeros_like(length)
-    for frame, name in zip(frames, ("start", "end"), strict=True):
-        coefficients, error = series.direction(name, rows, roughly)
-        velocities.append(frame.latent(rows, coefficients, length))
-        wrong = torch.maximum(wrong, error / length)
-    return (velocities[0], velocities[1]), wrong
+def _doubted(certified: Certified, problem: Problem, solution: Solution) -> Certified:
+    """With the minima among the curves that are soft found out."""
+    rows = (certified.status == Status.CONVERGED).nonzero().flatten()
+    if not len(rows):
+        return certified
+    return replace(certified, soft=certified.soft.index_copy(0, rows, soft(problem[rows], solution[rows])))
 
 
 def _noise(solution: Solution) -> Tensor:
-    """What rounding leaves uncertain of lengths, relatively: of first order at the ends alone, since errors of inner nodes
-    lengthen one chord by what they shorten the next, and of second order everywhere, since they make curves zigzag.
+    """What rounding leaves uncertain of lengths, relatively.
+
+    Of first order at the ends alone, since errors of inner nodes lengthen one chord by what they shorten the next, and of
+    second order everywhere, since they make curves zigzag.
     """
     nodes = torch.linalg.vector_norm(solution.x, dim=-1).double().amax(-1)
     rounding = 4 * torch.finfo(solution.x.dtype).eps

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from egregium.geodesics.certificate import second_variation
 from egregium.geodesics.measure import polygon, rectify
+from egregium.geodesics.options import Options
 from egregium.geodesics.problem import Problem
-from egregium.geodesics.solvers.base import Solution, Solver, Termination
+from egregium.geodesics.solvers.base import Solution
 from egregium.geodesics.starts import TUNNELLED, Candidates, bent
 from egregium.status import Status
 
@@ -69,7 +70,7 @@ class Found:
         )
 
 
-def minima(problem: Problem, solution: Solution, solver: Solver, termination: Termination) -> Minima:
+def minima(problem: Problem, solution: Solution, options: Options) -> Minima:
     """Leave saddles among critical curves along their steepest descent, both ways, and rectify what is found.
 
     Curves that are far longer than their polygon, which then tunnels through a fold, are STALLED.
@@ -85,19 +86,17 @@ def minima(problem: Problem, solution: Solution, solver: Solver, termination: Te
         saddle = saddle.index_copy(0, rows, ~minimum)
         rows, descent = rows[~minimum], descent[~minimum]
         if len(rows):
-            solution = _escape(problem, solution, rows, descent, solver, termination)
+            solution = _escape(problem, solution, rows, descent, options)
     length = rectify(problem, solution.vertices, solution.x).length
     tunnelled = (length > (1 + TUNNELLED) * polygon(solution.x)) & (solution.status == Status.CONVERGED)
     status = torch.where(tunnelled, int(Status.STALLED), solution.status).to(torch.int8)
     return Minima(replace(solution, status=status), saddle, length)
 
 
-def _escape(
-    problem: Problem, solution: Solution, rows: Tensor, descent: Tensor, solver: Solver, termination: Termination
-) -> Solution:
+def _escape(problem: Problem, solution: Solution, rows: Tensor, descent: Tensor, options: Options) -> Solution:
     here = solution.vertices[rows]
     both = torch.cat([here + PUSH * descent, here - PUSH * descent])
-    tried = solver.minimise(problem[rows.repeat(2)], both, termination)
+    tried = options.solver.minimise(problem[rows.repeat(2)], both, options.exploring)
     first, second = tried[torch.arange(len(rows))], tried[torch.arange(len(rows), 2 * len(rows))]
     better = (second.energy < first.energy).nonzero().flatten()
     best = first.updated(better, second[better])
@@ -106,49 +105,52 @@ def _escape(
     return replace(solution.updated(rows[lower], best[lower]), steps=total)
 
 
-def search(problem: Problem, starts: Candidates, segments: int, solver: Solver, termination: Termination, every: bool) -> Found:
+def search(problem: Problem, starts: Candidates, segments: int, options: Options, every: bool) -> Found:
     """Best coarse curves of so many `segments` over several starts.
 
     The first start is solved for every pair. The others are insurance against a better route elsewhere, paid only where the
     certificate is open: where the first failed or its curve is OPEN times longer than the decoded chord, its lower bound;
-    or for `every` pair. In that case the latent line bent to all sides is tried too, where the decoder is folded.
+    or for `every` pair.
     """
     first, *others = starts.vertices(segments)
-    best = minima(problem, solver.minimise(problem, first, termination), solver, termination)
+    best = minima(problem, options.solver.minimise(problem, first, options.exploring), options)
     found = Found(best.solution, best.saddle, best.length, torch.full_like(best.length, torch.nan))
     closed = (best.solution.status == Status.CONVERGED) & (best.length <= OPEN * problem.chord)
     rows = (~closed | every).nonzero().flatten()
-    found = _insured(found, problem, rows, [start[rows] for start in others], solver, termination)
-    if every:
-        rows = folded(starts, found).nonzero().flatten()
-        found = _insured(found, problem, rows, bent(problem[rows], segments), solver, termination)
-    return found
+    return _insured(found, problem, rows, [start[rows] for start in others], options)
+
+
+def widened(found: Found, problem: Problem, several: Tensor, segments: int, options: Options) -> Found:
+    """`found` after the latent line bent to all sides was tried too, for the pairs that may have `several` minima."""
+    rows = several.nonzero().flatten()
+    return _insured(found, problem, rows, bent(problem[rows], segments), options) if len(rows) else found
 
 
 def folded(starts: Candidates, found: Found) -> Tensor:
-    """Whether `(P,)` one of the starts is so much longer than the curve found that there may be more minima."""
+    """Whether `(P,)` one of the starts is so much longer than the curve found that there may be more minima.
+
+    Never of a user's starts, which are all that is to be tried.
+    """
     if starts.longest is None:
         return torch.zeros_like(found.saddle)
     return (starts.longest > FAR * found.length) & (found.length > 0)
 
 
-def _insured(
-    found: Found, problem: Problem, rows: Tensor, starts: Sequence[Tensor], solver: Solver, termination: Termination
-) -> Found:
+def _insured(found: Found, problem: Problem, rows: Tensor, starts: Sequence[Tensor], options: Options) -> Found:
     """With more `starts`, each `(R, T - 1, d)`, tried for the R pairs `rows`; never more curves at once than pairs."""
     if not len(rows) or not starts:
         return found
     together = max(1, len(problem) // len(rows))
     for k in range(0, len(starts), together):
         some = starts[k : k + together]
-        tried = solver.minimise(problem[rows.repeat(len(some))], torch.cat(list(some)), termination)
+        tried = options.solver.minimise(problem[rows.repeat(len(some))], torch.cat(list(some)), options.exploring)
         for one in torch.arange(len(tried.steps), device=rows.device).chunk(len(some)):
-            found = _compared(found, problem, rows, tried[one], solver, termination)
+            found = _with_tried(found, problem, rows, tried[one], options)
     return found
 
 
-def _compared(found: Found, problem: Problem, rows: Tensor, tried: Solution, solver: Solver, termination: Termination) -> Found:
+def _with_tried(found: Found, problem: Problem, rows: Tensor, tried: Solution, options: Options) -> Found:
     """`found` after the curves `tried` of the pairs `rows`."""
     other = ~found.knows(rows, tried)
     found, new = found.counted(rows[~other], tried.steps[~other]), rows[other]
-    return found.improved(new, minima(problem[new], tried[other], solver, termination)) if len(new) else found
+    return found.improved(new, minima(problem[new], tried[other], options)) if len(new) else found

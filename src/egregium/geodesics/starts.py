@@ -26,7 +26,7 @@ class Candidates:
     """Curves `(P, n, d)` to start from, the best first, and the fewest `segments` `(P,)` that see their folds.
 
     A polygon of too few segments tunnels: its vertices lie on the decoded surface, its chords cut through the folds. The
-    decoded length `(P,)` of the `longest` tells how folded; without it, these curves are all that is to be tried.
+    decoded length `(P,)` of the `longest` tells how folded; None for a user's curves, which are all that is to be tried.
     """
 
     curves: tuple[Tensor, ...]
@@ -41,15 +41,19 @@ class Candidates:
         """With `curves` tried after these."""
         return replace(self, curves=(*self.curves, *curves))
 
+    def followed_with(self, segments: int) -> "Candidates":
+        """With so many segments, whatever it takes."""
+        return replace(self, segments=torch.full_like(self.segments, segments))
+
     def vertices(self, segments: int) -> list[Tensor]:
         """Free vertices `(P, segments - 1, d)` of every curve."""
         return [_sampled(curve, segments)[:, 1:-1] for curve in self.curves]
 
 
-def ranked(problem: Problem, curves: Sequence[Tensor], segments: Sequence[int] | None) -> Candidates:
+def ranked(problem: Problem, curves: Sequence[Tensor]) -> Candidates:
     """The library's own curves `(P, RESOLVED + 1, d)`, the shorter ones first, with the resolution that they need.
 
-    A solver's own `segments` go before what is needed. Cost: 31 decoder calls a curve.
+    Cost: 31 decoder calls a curve.
     """
     lengths, paced = [], []
     for z in curves:
@@ -63,24 +67,16 @@ def ranked(problem: Problem, curves: Sequence[Tensor], segments: Sequence[int] |
     tunnels = best[:, -1:] > (1 + FOLDED) * best[:, :-1]
     needed = torch.where(tunnels[:, 1], RESOLVED, torch.where(tunnels[:, 0], 16, 8))
     sorted_curves = stacked.gather(0, order[..., None, None].expand_as(stacked))
-    return Candidates(
-        tuple(sorted_curves),
-        needed if segments is None else torch.full_like(needed, segments[0]),
-        measured[..., -1].nan_to_num(torch.inf).amax(0),
-    )
+    return Candidates(tuple(sorted_curves), needed, measured[..., -1].nan_to_num(torch.inf).amax(0))
 
 
-def followed(curves: Sequence[Tensor], fewest: Tensor, segments: Sequence[int] | None) -> Candidates:
+def followed(curves: Sequence[Tensor], fewest: Tensor) -> Candidates:
     """A user's curves `(P, n, d)` in his order, followed so closely that each leads to its own minimum.
 
-    With the `fewest` segments `(P,)` that he asks for, or the next power of two, from RESOLVED to CLOSEST; a solver's own
-    `segments` go before that.
+    With the `fewest` segments `(P,)` that he asks for, or the next power of two, from RESOLVED to CLOSEST.
     """
-    needed = _power_of_two(fewest)
     finest = int(_power_of_two(torch.tensor(max(curve.shape[1] - 1 for curve in curves))))
-    if segments is not None:
-        needed = torch.full_like(needed, segments[0])
-    return Candidates(tuple(given(curve, finest) for curve in curves), needed)
+    return Candidates(tuple(given(curve, finest) for curve in curves), _power_of_two(fewest))
 
 
 def _power_of_two(segments: Tensor) -> Tensor:
@@ -147,11 +143,10 @@ def bent(problem: Problem, segments: int) -> list[Tensor]:
 
 def _completed(v: Tensor) -> Tensor:
     """Orthonormal columns `(P, d, d - 1)`, all normal to `v` `(P, d)`, by a Householder reflection."""
-    unit = v / v.norm(dim=-1, keepdim=True)
-    first = torch.eye(v.shape[-1], dtype=v.dtype, device=v.device)[0]
-    mirror = unit + torch.where(unit[:, :1] < 0, -1, 1) * first
+    unit, axes = v / v.norm(dim=-1, keepdim=True), torch.eye(v.shape[-1], dtype=v.dtype, device=v.device)
+    mirror = unit + torch.where(unit[:, :1] < 0, -1, 1) * axes[0]
     mirror = mirror / mirror.norm(dim=-1, keepdim=True)
-    return (torch.eye(v.shape[-1], dtype=v.dtype, device=v.device) - 2 * mirror[:, :, None] * mirror[:, None])[..., 1:]
+    return (axes - 2 * mirror[:, :, None] * mirror[:, None])[..., 1:]
 
 
 def _damped(gram: Tensor) -> Tensor:

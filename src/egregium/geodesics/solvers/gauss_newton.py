@@ -116,7 +116,8 @@ class _Step:
     def settled(self, state: "_State", termination: Termination) -> Tensor:
         """Whether what is left, this step and those that would follow at the rate of the last, is within tolerance or noise.
 
-        Nor is anything to be gained where undamped steps of a fresh model are near the noise and no longer shrink.
+        Nor is anything to be gained where undamped steps of a fresh model are near the noise and no longer shrink. A first step
+        on the metric alone is not judged: no rate tells yet what would follow.
         """
         noise = state.now.noise
         rate = torch.where(self.size == 0, 0.0, self.size / state.size).clamp(0, 0.99)

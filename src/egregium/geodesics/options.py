@@ -1,0 +1,93 @@
+"""What a caller chooses of the way in which geodesics are found, and what follows from it."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+
+from egregium.errors import OptionError, ToleranceError
+from egregium.geodesics.solvers import GaussNewton, Solver, Termination
+from egregium.geodesics.support import SupportGraph
+
+ROUGH = 1e-4  # tolerances from here on are met roughly, at fewer segments
+FINER = 4
+AMPLE = 64
+FINEST = 4096
+FINEST_ROUGH = 512
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `connect`, checked; `max_steps` are those at each number of segments."""
+
+    solver: Solver
+    rtol: float
+    support: SupportGraph | None
+    max_steps: int
+
+    @staticmethod
+    def checked(
+        solver: Solver | None, rtol: float, support: SupportGraph | None, max_steps: int | None, dtype: torch.dtype
+    ) -> "Options":
+        """With defaults for None.
+
+        Raises: `OptionError`; `ToleranceError` for an `rtol` out of reach of the points' `dtype`.
+        """
+        if not isinstance(rtol, (int, float)):
+            raise OptionError(f"rtol must be a number such as 1e-3; got {rtol!r}.")
+        if solver is not None and not hasattr(solver, "minimise"):
+            raise OptionError(f"solver must be an object of eg.solvers, such as eg.solvers.GaussNewton(); got {solver!r}.")
+        smallest = 50 * torch.finfo(dtype).eps
+        if not smallest <= rtol < 1:
+            raise ToleranceError(
+                f"rtol must lie in [{smallest:.1e}, 1) for {dtype}; got {rtol}. "
+                "For less, convert decoder and points to float64."
+            )
+        if max_steps is not None and max_steps < 1:
+            raise OptionError(f"max_steps must be at least 1; got {max_steps}.")
+        if support is not None and not isinstance(support, SupportGraph):
+            raise OptionError(f"support must be a SupportGraph (see eg.neighbors); got {type(support).__name__}.")
+        solver = GaussNewton() if solver is None else solver
+        segments = solver.segments
+        if segments and (segments[0] < 2 or any(b != 2 * a for a, b in pairwise(segments))):
+            raise OptionError(f"a solver's segments must start at 2 or more, each twice the one before; got {segments}.")
+        return Options(solver, rtol, support, max_steps or solver.max_steps)
+
+    @property
+    def rough(self) -> bool:
+        """Whether the tolerance is met roughly: at fewer segments, and with directions only as good as lengths need."""
+        return self.rtol >= ROUGH
+
+    @property
+    def thorough(self) -> bool:
+        """Whether folded decoders are searched from every start: what minima differ by then matters, and costs little."""
+        return not self.rough
+
+    @property
+    def finest(self) -> int:
+        """Most segments that are worth their cost at this tolerance."""
+        return FINEST_ROUGH if self.rough else FINEST
+
+    @property
+    def exploring(self) -> Termination:
+        """Of coarse curves: lengths err by the square of the metric step."""
+        return Termination(0.2 * self.rtol**0.5, self.max_steps)
+
+    @property
+    def finishing(self) -> Termination:
+        """Of refined curves: directions err by the step itself, magnified at the ends."""
+        return Termination(self.rtol, self.max_steps)
+
+    def plan(self, coarse: int) -> list[int]:
+        """Numbers of segments from `coarse` to fine."""
+        if self.solver.segments:
+            return list(self.solver.segments)
+        return [coarse << k for k in range((self.finest // coarse).bit_length())]
+
+    def more(self, segments: int) -> int:
+        """With how many segments to begin again."""
+        return max(FINER * segments, AMPLE if self.thorough else 0)
+
+    def may_continue(self, segments: int) -> bool:
+        """Whether pairs that began with so many segments may begin again with more."""
+        return not self.solver.segments and 2 * self.more(segments) <= self.finest
