@@ -1,19 +1,24 @@
-"""What both halves of acceptance 8 share: named cases, and the judge that each must end in a sentence or in a status."""
+"""What the cases of acceptance 8 share: names, decoders, and the judge: each must end in a sentence or in a status."""
 
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 import pytest
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from egregium.errors import EgregiumError
-from egregium.geodesics import Geodesic
+from egregium.geodesics import Geodesic, SupportGraph, connect
+from egregium.spaces import Pullback
 from egregium.status import Status
 
 SHORTEST_SENTENCE = 25
 LONGEST_WAIT = 120
+
+ZERO, ONE = torch.zeros(2).double(), torch.ones(2).double()
 
 Case = Callable[..., object]
 
@@ -45,6 +50,12 @@ def require_typed(outcome: Callable[[], object]) -> str:
     return f"status {sorted({Status(code).name for code in found.flatten().tolist()})}"
 
 
+def judged(case: Case, request: pytest.FixtureRequest) -> str:
+    """What a case came to, run with the fixtures that its arguments name."""
+    arguments = case.__code__.co_varnames[: case.__code__.co_argcount]
+    return require_typed(partial(case, **{name: request.getfixturevalue(name) for name in arguments}))
+
+
 @contextmanager
 def limited(seconds: int = LONGEST_WAIT) -> Iterator[None]:
     """Turn a hang into a failure."""
@@ -59,3 +70,33 @@ def limited(seconds: int = LONGEST_WAIT) -> Iterator[None]:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+
+
+def bowl(z: Tensor) -> Tensor:
+    return torch.cat([z, (z**2).sum(-1, keepdim=True)], -1)
+
+
+def wavy(z: Tensor) -> Tensor:
+    return torch.cat([z, 5 * (2 * z).sin()], -1)
+
+
+def logarithmic(z: Tensor) -> Tensor:
+    return torch.cat([z, z[:, :1].log()], -1)
+
+
+def joined(decoder: object, z0: Tensor = ZERO, z1: Tensor = ONE, **options: object) -> object:
+    return connect(Pullback(decoder), z0, z1, on_fail="mark", **options)  # type: ignore[arg-type]
+
+
+def fresh(layer: nn.Module) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for part in layer.modules():
+            if isinstance(part, nn.Linear):
+                part.reset_parameters()
+    return layer
+
+
+def path_graph(points: Tensor) -> SupportGraph:
+    edges = torch.stack([torch.arange(len(points) - 1), torch.arange(1, len(points))], -1)
+    return SupportGraph(points, edges, torch.ones(len(edges)))

@@ -1,8 +1,4 @@
-"""Dispersion: statistics against their definitions, laws, intervals against known truth, gaps, and malformed tables."""
-
-from collections.abc import Callable
-from pathlib import Path
-from types import SimpleNamespace
+"""Dispersion: statistics against their definitions, laws, intervals against known truth, gaps."""
 
 import numpy as np
 import pandas as pd
@@ -11,51 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
+from tests.identifiability.tables import distances, first, one, row, tabulate
 
-from egregium.errors import DataError, OptionError
 from egregium.identifiability.dispersion import STATISTICS, TESTS, agreement, cv_per_pair, summarize
 from egregium.identifiability.icc import icc
-from egregium.status import Status
 
 laws = settings(max_examples=20, deadline=None)
 POINTS = list(STATISTICS)
-
-
-def tabulate(scales: dict[str, str], **values: NDArray) -> pd.DataFrame:
-    """A study's table from one matrix of trainings by pairs for each relation; NaN becomes a STALLED row."""
-    parts = []
-    for relation, matrix in values.items():
-        models, pairs = np.indices(matrix.shape)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "model": models.ravel(), "pair": pairs.ravel(), "i": 0, "j": 1, "k": -1, "relation": relation,
-                    "endpoint": "encoder", "n_points": 0, "value": matrix.ravel(), "lower": np.nan, "upper": np.nan,
-                    "status": np.where(np.isfinite(matrix.ravel()), "CONVERGED", "STALLED"),
-                }
-            )
-        )  # fmt: skip
-    table = pd.concat(parts, ignore_index=True)
-    table.attrs["scales"] = scales
-    return table
-
-
-def one(matrix: NDArray, scale: str = "ratio") -> pd.DataFrame:
-    return tabulate({"d": scale}, d=matrix)
-
-
-def row(matrix: NDArray, scale: str = "ratio", **options: int) -> SimpleNamespace:
-    """The one row of the summary of one relation."""
-    return first(one(matrix, scale), **options)
-
-
-def first(table: pd.DataFrame, **options: int) -> SimpleNamespace:
-    return SimpleNamespace(**summarize(table, **options).to_dict("records")[0])
-
-
-def distances(seed: int, models: int, pairs: int, error: float = 0.2) -> NDArray:
-    rng = np.random.default_rng(seed)
-    return (0.3 + rng.gamma(4, 1, pairs)) * np.exp(error * rng.normal(size=(models, pairs)))
 
 
 # --- definitions
@@ -331,75 +289,3 @@ def test_agreement_is_the_matrix_that_the_mean_is_of():
     matrix = agreement(table, "d", "encoder")
     assert matrix.index.to_list() == [0, 1, 2, 3] and np.allclose(np.diag(matrix), 1)
     assert matrix.to_numpy()[np.triu_indices(4, 1)].mean() == pytest.approx(first(table).spearman, abs=1e-12)
-
-
-# --- malformed tables
-
-
-def without_column(table: pd.DataFrame) -> pd.DataFrame:
-    return table.drop(columns=["status"])
-
-
-def without_scales(table: pd.DataFrame) -> pd.DataFrame:
-    table.attrs.clear()
-    return table
-
-
-def with_scale(scales: object) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    def spoil(table: pd.DataFrame) -> pd.DataFrame:
-        table.attrs["scales"] = scales
-        return table
-
-    return spoil
-
-
-MALFORMED = {
-    "lacks the columns status": without_column,
-    "no rows": lambda table: table.iloc[:0],
-    "does not say the scale type": without_scales,
-    "of the relation 'd' \\(it says 'nominal'\\)": with_scale({"d": "nominal"}),
-    "of the relation 'd' \\(it says None\\)": with_scale({"e": "ratio"}),
-    "expected a dict": with_scale("ratio"),
-    "rows twice, the first for model 0, pair 0": lambda table: pd.concat([table, table.iloc[:2]]),
-    "unknown status 'FINE'": lambda table: table.assign(status="FINE"),
-    "expected numbers": lambda table: table.assign(value=table["value"].astype(str)),
-    "empty cells in the columns pair": lambda table: table.assign(pair=table["pair"].where(table["pair"] > 0)),
-    "a distance is not negative": lambda table: table.assign(value=-table["value"]),
-}
-
-
-CALLS = [summarize, lambda table: cv_per_pair(table, "d", "encoder"), lambda table: agreement(table, "d", "encoder")]
-
-
-@pytest.mark.parametrize("sentence", MALFORMED)
-@pytest.mark.parametrize("call", CALLS)
-def test_malformed_tables_are_a_sentence(sentence: str, call: Callable[[pd.DataFrame], object]):
-    with pytest.raises(DataError, match=sentence):
-        call(MALFORMED[sentence](one(distances(0, 3, 4))))
-
-
-def test_a_table_that_went_through_csv_gives_the_same_statistics(tmp_path: Path):
-    scales = {"geodesic": "ratio", "angle": "circular", "density": "interval", "independent_draw_32": "ratio"}
-    values = distances(0, 4, 12)
-    values[0, 0] = np.nan
-    table = tabulate(scales, **dict.fromkeys(scales, values)).assign(model=lambda t: t["model"].map("{:03d}".format))
-    table.to_csv(tmp_path / "table.csv", index=False)
-    back = pd.read_csv(tmp_path / "table.csv")
-    assert back["model"].dtype != table["model"].dtype, "names of trainings came back as numbers"
-    pd.testing.assert_frame_equal(summarize(back), summarize(table))
-
-
-def test_negative_values_of_failed_rows_are_no_error():
-    table = one(distances(0, 3, 10))
-    table.loc[0, ["value", "status"]] = [-1.0, Status.STALLED.name]
-    assert first(table).n_pairs == 9
-
-
-def test_options_out_of_range_are_a_sentence():
-    table = tabulate({"d": "ratio", "density": "interval"}, d=distances(0, 3, 4), density=distances(0, 3, 4))
-    with pytest.raises(OptionError, match="at least 20; got 5"):
-        summarize(table, resamples=5)
-    with pytest.raises(OptionError, match="no relation 'e' at endpoint 'encoder'; it has d \\(encoder\\)"):
-        cv_per_pair(table, "e", "encoder")
-    with pytest.raises(OptionError, match="interval scale"):
-        cv_per_pair(table, "density", "encoder")
