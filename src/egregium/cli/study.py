@@ -4,7 +4,7 @@ import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -184,17 +184,21 @@ def study(
     amount = f"{models} training{'s' if models > 1 else ''} x {pairs} pairs"
     say(f"egregium {version('egregium')}: study of {data}, {amount}, run folder {folder}", quiet_stdout=as_json)
     with resumable(f"What is finished is kept in {folder}; the same command goes on from there: {_again(context)}"):
-        from egregium.cli.summary import records, show
-        from egregium.identifiability.campaign import described, run_study
-        from egregium.runs.progress import Bars
+        _run(options, folder, workers, force, as_json)
 
-        say(f"Data: {described(options)}", quiet_stdout=as_json)
-        done = run_study(options, folder, workers=workers, force=force, progress=Bars())
-        if as_json:
-            emit({"run": done, "table": done / "table.parquet", "summary": records(done)})
-        else:
-            show(done)
-            say(f"Table: {done / 'table.parquet'}\nNext:  egregium report {shlex.quote(str(done))}")
+
+def _run(options: dict[str, Any], folder: Path, workers: int, force: bool, as_json: bool) -> None:
+    from egregium.cli.summary import records, show
+    from egregium.identifiability.campaign import described, run_study
+    from egregium.runs.progress import Bars
+
+    say(f"Data: {described(options)}", quiet_stdout=as_json)
+    done = run_study(options, folder, workers=workers, force=force, progress=Bars())
+    if as_json:
+        emit({"run": done, "table": done / "table.parquet", "summary": records(done)})
+    else:
+        show(done)
+        say(f"Table: {done / 'table.parquet'}\nNext:  egregium report {shlex.quote(str(done))}")
 
 
 def _name(data: str) -> str:

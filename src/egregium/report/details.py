@@ -25,6 +25,18 @@ REFERENCES = (
 )
 
 
+UNMEASURED = {
+    "endpoint": "it needs geodesics that converged with both kinds of endpoints.",
+    "image_mismatch": (
+        "it needs two trainings, the relation geodesic_mean, and curves of one training whose points were all found on the "
+        "surface of the next."
+    ),
+    "decoder_disagreement": "it needs several decoders in a training.",
+    "solver": "it needs geodesics that converged.",
+}
+"""Why a source of variance may have no number."""
+
+
 def measured(results: Results) -> Markup:
     """The configuration, as it was resolved."""
     points = results.table[["i", "j"]].stack().nunique()
@@ -118,7 +130,7 @@ def variance(results: Results) -> Markup:
     if not rows:
         return section("variance", "Where the variance comes from", absent("diagnostics.json holds no sources of variance."))
     body = [
-        (str(row["source"]).replace("_", " "), row["endpoint"], interval(_estimate(row, "cv")), _in_words(row)) for row in rows
+        (str(row["source"]).replace("_", " "), row["endpoint"], interval(_estimate(row, "cv")), _explained(row)) for row in rows
     ]
     lead = "The CV of the geodesic distance that each source would cause alone. They are measured separately and do not add up."
     return section(
@@ -126,18 +138,9 @@ def variance(results: Results) -> Markup:
     )
 
 
-def _in_words(row: dict) -> str:
+def _explained(row: dict) -> str:
     """What a source is and, where it has no number, why."""
-    missing = {
-        "endpoint": "it needs geodesics that converged with both kinds of endpoints.",
-        "image_mismatch": (
-            "it needs two trainings, the relation geodesic_mean, and curves of one training whose points were all found on the "
-            "surface of the next."
-        ),
-        "decoder_disagreement": "it needs several decoders in a training.",
-        "solver": "it needs geodesics that converged.",
-    }
-    sentence, why = str(row.get("sentence") or ""), missing.get(row["source"], "the study holds nothing to measure it on.")
+    sentence, why = str(row.get("sentence") or ""), UNMEASURED.get(row["source"], "the study holds nothing to measure it on.")
     return sentence if _estimate(row, "cv").known else f"{sentence.rstrip('.')}. Not measured here: {why}"
 
 
@@ -201,6 +204,7 @@ def _facts(facts: dict) -> Markup:
 
 
 def _value(key: str, value: str) -> str:
+    """Relations by the words of the tables, all else as it is."""
     return "; ".join(words.describe(name).short for name in value.split(", ")) if key.endswith("relations") else value
 
 
