@@ -60,6 +60,22 @@ def test_latent_points_of_any_dimension(ax: Axes, d: int) -> None:
     assert all(str(label) in texts(ax) for label in range(3))
 
 
+def test_names_of_classes_stand_apart_on_their_own_points() -> None:
+    rng = np.random.default_rng(0)
+    plane, labels = rng.standard_normal((500, 2)), np.arange(500) % 10
+    places = np.array(figures.name_places(plane, labels, np.arange(10), span=8.0))
+    shares = np.abs(places[:, None] - places[None]) / (8.0 * figures.LETTER)
+    assert (shares.max(2)[~np.eye(10, dtype=bool)] > 1).all()
+    for k, place in enumerate(places):
+        mine = plane[labels == k]
+        assert (mine == place).all(1).any() or np.array_equal(place, np.median(mine, axis=0))
+
+
+def test_a_class_that_is_covered_everywhere_keeps_its_median() -> None:
+    plane, labels = np.zeros((4, 2)), np.array([0, 0, 1, 1])
+    assert figures.name_places(plane, labels, np.arange(2), span=1.0) == [(0.0, 0.0)] * 2
+
+
 def test_many_labels_share_a_scale_instead_of_names(ax: Axes) -> None:
     figures.latent_scatter(ax, np.random.default_rng(0).standard_normal((400, 2)), np.arange(400))
     assert not ax.texts

@@ -30,6 +30,7 @@ from egregium.report.words import SCORE, describe, shown
 
 MOST_POINTS = 3000
 LEAST_SPAN = 0.5  # of log-volume on the colours of a map: less is a surface that is nearly even, and should look so
+LETTER = np.array([0.06, 0.085])  # width and height of a letter of a class name, as shares of the picture
 MOST_CLASSES = len(CLASS_COLOURS) * len(CLASS_MARKERS)
 
 
@@ -94,8 +95,8 @@ def cv_histogram(ax: Axes, cvs: Mapping[str, np.ndarray], means: Mapping[str, Es
 def latent_scatter(ax: Axes, points: np.ndarray, labels: np.ndarray | None = None, *, title: str = "") -> Axes:
     """Points of one latent space, coloured by label: `(N, 2)` as they are, `(N, d > 2)` on their first two principal axes.
 
-    Classes are named at the median of their points; more than 28 of them are shown on one scale of brightness instead.
-    At most 3,000 points are drawn, evenly picked.
+    Classes are named near the median of their points, where no other name stands; more than 28 of them are shown on one
+    scale of brightness instead. At most 3,000 points are drawn, evenly picked.
     """
     plane, share = in_plane(points)
     picked = np.unique(np.linspace(0, len(plane) - 1, min(len(plane), MOST_POINTS)).astype(int))
@@ -111,20 +112,16 @@ def latent_scatter(ax: Axes, points: np.ndarray, labels: np.ndarray | None = Non
             shape, row = rank % len(CLASS_COLOURS), rank // len(CLASS_COLOURS)
             mine = picked[labels[picked] == value]
             ax.scatter(*plane[mine].T, color=CLASS_COLOURS[shape], marker=CLASS_MARKERS[row], **style)
-            ax.annotate(
-                str(value),
-                tuple(np.median(plane[labels == value], axis=0)),
-                ha="center",
-                va="center",
-                fontsize=11,
-                fontweight="bold",
-                color=INK,
-                path_effects=[patheffects.withStroke(linewidth=3, foreground=PAPER)],
-            )
     low, high = np.quantile(plane, [0.002, 0.998], axis=0)
     half = float((high - low).max()) * 0.56 or 1.0
     ax.set_xlim(*((low + high)[0] / 2 + np.array([-half, half])))
     ax.set_ylim(*((low + high)[1] / 2 + np.array([-half, half])))
+    if labels is not None and len(classes) <= MOST_CLASSES:
+        outline = [patheffects.withStroke(linewidth=3, foreground=PAPER)]
+        for place, value in zip(name_places(plane, labels, classes, 2 * half), classes, strict=True):
+            ax.annotate(
+                str(value), place, ha="center", va="center", fontsize=11, fontweight="bold", color=INK, path_effects=outline
+            )
     ax.set_aspect("equal")
     ax.set_title(title)
     if share is not None:
@@ -285,6 +282,24 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
     ra, rb = ra - ra.mean(), rb - rb.mean()
     norm = float(np.sqrt((ra**2).sum() * (rb**2).sum()))
     return float((ra * rb).sum()) / norm if norm else float("nan")
+
+
+def name_places(plane: np.ndarray, labels: np.ndarray, classes: np.ndarray, span: float) -> list[tuple[float, float]]:
+    """Where to name each class: on that of its points nearest to their median whose name would stand clear of those before.
+
+    `span` is the side of the picture that `plane` `(N, 2)` is drawn in. Where all of a class is covered, the median.
+    """
+    placed: list[tuple[np.ndarray, int]] = []
+    for value in classes:
+        mine, letters = plane[labels == value], len(str(value))
+        centre = np.median(mine, axis=0)
+        places = np.concatenate([centre[None], mine[np.linalg.norm(mine - centre, axis=1).argsort()]])
+        free = np.full(len(places), True)
+        for other, length in placed:
+            apart = np.abs(places - other) / (span * np.array([0.5 * LETTER[0] * (letters + length), LETTER[1]]))
+            free &= apart.max(1) > 1
+        placed.append((places[int(free.argmax())], letters))
+    return [(float(place[0]), float(place[1])) for place, _ in placed]
 
 
 def in_plane(points: np.ndarray) -> tuple[np.ndarray, float | None]:
