@@ -21,7 +21,8 @@ from egregium.report import write_report
 from egregium.report.fit import cautions, read_fits
 from egregium.report.markup import tag
 from egregium.report.results import Results
-from egregium.runs.files import make_folder, read_json, read_table, write_json, write_table
+from egregium.runs.files import read_json, read_table, write_json, write_table
+from egregium.runs.records import record_results
 
 DONE = {"schema": 1, "address": "", "label": "", "call": "", "arguments": {}, "needs": [], "code": "", "files": {}}
 VOID = {"meta", "link", "br", "img"}
@@ -202,6 +203,14 @@ def test_damaged_table_is_an_error(make_run: Callable[..., Path], tmp_path: Path
     data = (folder / "table.parquet").read_bytes()
     (folder / "table.parquet").write_bytes(data[: len(data) // 2])
     with pytest.raises(StorageError, match="damaged"):
+        write_report(folder)
+
+
+def test_results_that_were_altered_are_not_reported(make_run: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", n_models=1, n_pairs=5, endpoints=("encoder",))
+    record_results(folder)
+    write_table(folder / "table.parquet", read_table(folder / "table.parquet").iloc[1:])
+    with pytest.raises(RunError, match=r"not as the study left it: result table.parquet has been changed"):
         write_report(folder)
 
 

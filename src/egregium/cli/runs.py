@@ -42,15 +42,9 @@ def report(run: Run, as_json: Json = False) -> None:
     with resumable("Nothing is lost: the same command writes the report anew."):
         from egregium.report import write_report
         from egregium.runs.records import unfinished
-        from egregium.runs.verify import changed_results
 
         if missing := unfinished(run):
             raise RunError(f"{run} is unfinished: {missing}; the same `egregium study` command goes on.")
-        if changed := changed_results(run):
-            raise RunError(
-                f"{run} is not as the study left it: {'; '.join(changed)}. "
-                "Restore it, or give the same `egregium study` command again, which writes the results anew."
-            )
         page = write_report(run)
         if as_json:
             emit({"run": run, "report": page})

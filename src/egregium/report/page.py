@@ -3,6 +3,7 @@
 from importlib.resources import files as package_files
 from pathlib import Path
 
+from egregium.errors import RunError
 from egregium.report import details, verdict
 from egregium.report.markup import Markup, join, paragraphs, section, tag
 from egregium.report.plates import Plate, plates
@@ -10,6 +11,7 @@ from egregium.report.results import Results
 from egregium.report.style import inline_svg, png, svg
 from egregium.report.words import NOTHING
 from egregium.runs.files import make_folder, write_bytes
+from egregium.runs.verify import changed_results
 
 CONTENTS = {
     "verdict": "Verdict",
@@ -32,9 +34,14 @@ def write_report(run_folder: Path) -> Path:
     The same results give the same bytes. Parts of a study that are absent are named on the page with the reason.
 
     Raises:
-        RunError: the folder does not exist or holds no finished study.
+        RunError: the folder does not exist, holds no finished study, or its results are not as the study left them.
         StorageError: a file of the study is damaged, or the page cannot be written.
     """
+    if changed := changed_results(Path(run_folder)):
+        raise RunError(
+            f"{run_folder} is not as the study left it: {'; '.join(changed)}. "
+            "Restore it, or give the same `egregium study` command again, which writes the results anew."
+        )
     results = Results.read(Path(run_folder))
     pictures = make_folder(results.folder / "figures")
     drawn = [_write_plate(pictures, plate) for plate in plates(results)]
