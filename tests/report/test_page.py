@@ -21,7 +21,7 @@ from egregium.report import write_report
 from egregium.report.fit import cautions, read_fits
 from egregium.report.markup import tag
 from egregium.report.results import Results
-from egregium.runs.files import read_json, read_table, write_json, write_table
+from egregium.runs.files import make_folder, read_json, read_table, write_json, write_table
 from egregium.runs.records import record_results
 
 DONE = {"schema": 1, "address": "", "label": "", "call": "", "arguments": {}, "needs": [], "code": "", "files": {}}
