@@ -1,6 +1,6 @@
 """Identifiable geometry of latent spaces: measure what does not change when a deep generative model is trained again.
 
-Every name below is imported on first use, so that `import egregium` and the command line start at once and the
+Every name in `dir(egregium)` is imported on first use, so that `import egregium` and the command line start at once and the
 mathematical side (spaces, geodesics, relations) needs no more than torch, numpy and scipy.
 
 >>> import egregium as eg

@@ -9,6 +9,7 @@ import torch
 from tests.acceptance.bad_input import Cases, judged
 from torch import nn
 
+from egregium.identifiability.assumptions import check
 from egregium.identifiability.dispersion import summarize
 from egregium.identifiability.indeterminacy import indeterminacy
 from egregium.identifiability.scope import scope
@@ -48,6 +49,21 @@ def encoder_that_samples():
 @case
 def encoder_that_gives_nan():
     return LatentModel(lambda x: x[:, :2] * torch.nan, nn.Linear(2, 5)).encode(POINTS)
+
+
+@case
+def observations_with_nan(model):
+    return model.encode(POINTS.index_fill(0, torch.tensor([3]), torch.nan))
+
+
+@case
+def check_of_something_else():
+    return check(nn.Linear(2, 5), POINTS)  # type: ignore[arg-type]
+
+
+@case
+def indeterminacy_of_something_else(model):
+    return indeterminacy(model, nn.Linear(2, 5), torch.zeros(4, 2))  # type: ignore[arg-type]
 
 
 @case

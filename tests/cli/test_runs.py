@@ -48,10 +48,19 @@ def test_report_prints_where_the_page_is(
 
 
 def test_a_sound_run(run: Path, verifying: Callable, capsys: pytest.CaptureFixture[str]) -> None:
+    (run / "tasks" / "one").mkdir(parents=True)
     calls = verifying([])
     assert main(["verify", str(run)]) == 0
     assert calls == [{"path": run, "sample": 3, "seed": 0}]
     assert capsys.readouterr().out.rstrip().endswith(f"{run} is sound.")
+
+
+def test_a_run_without_tasks_is_sound_by_its_checksums(
+    run: Path, verifying: Callable, capsys: pytest.CaptureFixture[str]
+) -> None:
+    verifying([])
+    assert main(["verify", str(run)]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("is sound by its checksums; it holds no tasks to compute anew.")
 
 
 def test_problems_are_listed_and_the_exit_code_is_one(

@@ -233,7 +233,7 @@ def wavy(z: Tensor) -> Tensor:
 
 def test_too_few_steps_raise_with_the_result_or_mark() -> None:
     z0, z1 = points(3)
-    with pytest.raises(NotConvergedError, match=r"3 of 3 geodesics did not converge: 3 MAX_STEPS") as caught:
+    with pytest.raises(NotConvergedError, match=r"3 of 3 geodesics did not converge \(rows 0, 1, 2\): 3 MAX_STEPS") as caught:
         connect(Pullback(wavy, dim=2), z0, z1, max_steps=1)
     assert isinstance(caught.value.result, Geodesic) and caught.value.result.length.shape == (3,)
     marked = connect(Pullback(wavy, dim=2), z0, z1, max_steps=1, on_fail="mark")

@@ -90,6 +90,11 @@ def test_shapes(batch: tuple[int, ...]) -> None:
         assert verb(SPACE, z0, z1).shape == batch
 
 
+def test_chords_carry_no_graph_that_was_not_asked_for() -> None:
+    decoder = torch.nn.Linear(2, 5).double()
+    assert not chord(Pullback(decoder, dim=2), Z0, Z1).requires_grad
+
+
 def test_gradients_of_chord_and_straight_line() -> None:
     z0 = Z0.clone().requires_grad_()
     chord(SPACE, z0, Z1).sum().backward()

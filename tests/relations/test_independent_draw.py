@@ -6,7 +6,7 @@ import torch
 from egregium.errors import OptionError
 from egregium.protocols import Relation
 from egregium.relations import IndependentDrawLength
-from egregium.spaces import Pullback
+from egregium.spaces import Pullback, charts
 from egregium.testing.laws import relation_breaches, require
 from egregium.testing.twins import random_decoder
 
@@ -42,6 +42,13 @@ def test_by_hand() -> None:
     x0, x1 = MEMBERS[draw[0]](Z0[:1]), MEMBERS[draw[1]](Z1[:1])
     found = relation.along(SPACE, torch.stack([Z0[:1], Z1[:1]], 1)).value
     torch.testing.assert_close(found, (x1 - x0).norm(dim=-1))
+
+
+def test_it_is_measured_in_the_units_of_the_chart() -> None:
+    scaled = Pullback(MEMBERS, dim=2, chart=charts.Gaussian(sigma=0.1))
+    curves = torch.stack([Z0, Z1], 1)
+    relation = IndependentDrawLength(2)
+    torch.testing.assert_close(relation.along(scaled, curves).value, 10 * relation.along(SPACE, curves).value)
 
 
 def test_form() -> None:

@@ -28,8 +28,8 @@ class Heard:
     def __init__(self) -> None:
         self.said: list[tuple] = []
 
-    def begin(self, tasks: int) -> None:
-        self.said.append(("begin", tasks))
+    def begin(self, tasks: int, finished: int = 0) -> None:
+        self.said.append(("begin", tasks, finished))
 
     def start(self, task: Task) -> None:
         self.said.append(("start", task.label))
@@ -51,6 +51,14 @@ def test_needs_come_first_and_each_task_runs_once(opened: Open, diamond: list[Ta
     assert paths == [folder.path(task) for task in diamond] and all(folder.finished(task) for task in diamond)
     inputs = read_json(folder.path(diamond[0]) / "sum.json")["inputs"]
     assert inputs == [read_json(folder.path(task) / "sum.json")["sum"] for task in diamond[1:3]]
+
+
+def test_progress_hears_what_was_finished_before(opened: Open, diamond: list[Task]) -> None:
+    heard = Heard()
+    with opened() as folder:
+        execute(diamond[1:2], folder, in_process=True)
+        execute(diamond, folder, in_process=True, progress=heard)
+    assert heard.said[0] == ("begin", 2, 2)
 
 
 def test_nothing_finished_runs_again(opened: Open, diamond: list[Task], journal: Journal, example: Make) -> None:
@@ -77,7 +85,7 @@ def test_a_long_chain_of_needs(opened: Open, example: Make) -> None:
     heard = Heard()
     with pytest.raises(DataError, match="in task 'deepest'"):
         execute([task], opened(), in_process=True, progress=heard)
-    assert heard.said[0] == ("begin", 3001)
+    assert heard.said[0] == ("begin", 3001, 0)
 
 
 def test_no_workers_are_an_error(opened: Open) -> None:
@@ -99,7 +107,7 @@ def test_workers_and_this_process_give_the_same_bytes(
     assert content(here) == content(there)
     assert len(content(here)) == 4 * 3 + 2 * 2 + 3
     assert sorted(journal()[len(first) :]) == sorted(first)
-    assert heard.said[0] == ("begin", 7) and heard.said[-1] == ("end",)
+    assert heard.said[0] == ("begin", 7, 0) and heard.said[-1] == ("end",)
     assert heard.said.index(("finish", "first")) < heard.said.index(("start", "left"))
     assert ("update", "first", {"done": 1, "total": 4, "loss": 1.0}) in heard.said
     assert os.listdir(there.root / "logs") == [] and sorted(os.listdir(there.tasks)) == sorted(task.address for task in tasks)

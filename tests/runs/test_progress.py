@@ -31,6 +31,15 @@ def test_lines_where_there_is_no_terminal(example: Callable[..., Task]) -> None:
     assert all(line.endswith(" s, loss 0.125") for line in lines)
 
 
+def test_tasks_finished_before_are_counted(example: Callable[..., Task]) -> None:
+    stream, task = io.StringIO(), example("sleepy", "last")
+    bars = Bars("trainings", Console(file=stream, width=100))
+    bars.begin(1, finished=4)
+    bars.start(task)
+    bars.finish(task)
+    assert stream.getvalue().startswith("trainings 5/5: last took ")
+
+
 def test_bars_on_a_terminal(example: Callable[..., Task]) -> None:
     text = shown(True, [example("sleepy", "seed [1]"), example("sleepy", "seed 2")])
     assert "trainings 0/2" in text and "seed [1]" in text and "loss 0.125" in text and " 50 %" in text

@@ -125,7 +125,11 @@ def test_dimension() -> None:
         (lambda: Pullback(MEMBERS[0], dim=0), OptionError, "at least 1"),
         (lambda: Pullback(MEMBERS[0], dim=3, base=Euclidean(2)), OptionError, "contradicts"),
         (lambda: Pullback(MEMBERS[0], base="plane"), OptionError, "Euclidean space so far"),  # type: ignore[arg-type]
-        (lambda: Pullback(MEMBERS[0], uncertainty=1.0), OptionError, "for a list of decoders"),
+        (
+            lambda: Pullback(MEMBERS[0], uncertainty=1.0),
+            OptionError,
+            "for a list of two or more decoders; got .*, with 1 decoder",
+        ),
         (lambda: Pullback(MEMBERS, uncertainty=-0.1), OptionError, ">= 0"),
         (lambda: Pullback([MEMBERS[0], random_decoder(2, 9, 0)], dim=2), ShapeError, r"\[6, 9\]"),
     ],

@@ -67,7 +67,7 @@ def verify(
         from egregium.runs.verify import verify as find_problems
 
         missing = unfinished(run)
-        problems = find_problems(run, sample=sample, seed=seed, progress=Bars())
+        problems = find_problems(run, sample=sample, seed=seed, progress=Bars("computed anew"))
         if as_json:
             emit({"run": run, "problems": problems, "unfinished": missing or None})
         else:
@@ -76,7 +76,8 @@ def verify(
             if problems:
                 say(f"Problems found in {run}: {len(problems)}")
             elif not missing:
-                say(f"{run} is sound.")
+                alone = "" if any((run / "tasks").glob("*")) else " by its checksums; it holds no tasks to compute anew"
+                say(f"{run} is sound{alone}.")
             if missing:
                 say(f"{run} is unfinished: {missing}{'' if problems else ' and sound'}; the same command goes on.")
         if problems:

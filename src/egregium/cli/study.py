@@ -40,8 +40,8 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A data set by name (see `egregium data list`), or a path: .npy, .npz, .csv, .parquet, a folder of "
-        "images, or a tar of one.",
+        help="A data set by name (see `egregium data list`), or a path: .npy, .npz, .csv or .parquet (numbers alone, but "
+        "for labels in a column called labels, label or y), a folder of images, or a tar or zip of one.",
     ),
 ]
 Models = Annotated[int, typer.Option(min=1, metavar="N", help="Trainings, one a seed.", rich_help_panel=MEASUREMENT)]

@@ -34,6 +34,8 @@ def show(run: Path, console: Console | None = None) -> None:
             interval = "-" if math.isnan(row["score_low"]) else f"{row['score_low']:.3f} .. {row['score_high']:.3f}"
             table.add_row(row["relation"], _number(row["score"]), interval, *(_number(row[name]) for name in COLUMNS))
         (console or Console()).print(table)
+    for reason in dict.fromkeys(row["reason"] for row in rows if row.get("reason") and math.isnan(row["score"])):
+        (console or Console()).print(f"No score: {reason}", highlight=False, soft_wrap=True)
 
 
 def _rank(row: dict[str, Any]) -> tuple[bool, float, str]:

@@ -139,7 +139,8 @@ def _check_column(path: Path, name: str, column: pd.Series) -> None:
     row = next((row for row, value in enumerate(column) if not _is_number(str(value))), 0)
     raise DataError(
         f"{path}, column {name!r}, row {row} (counted from 0) holds {column.iloc[row]!r}, which is not a number. Expected a "
-        f"comma-separated table of numbers; text is taken only in a column called labels, label or y."
+        "comma-separated table of numbers; text is taken only in a column called labels, label or y: drop other columns of "
+        "names or dates."
     )
 
 

@@ -45,7 +45,8 @@ def connect(
     r"""Geodesics from `z0` to `z1`: local minima of the energy `int |c'(t)|^2 dt`, the best over several starts.
 
     Length, energy, bounds and status are invariant under isometries, hence under reparametrisation of the latent space;
-    pairs do not influence each other. Explicit spaces use their closed forms.
+    pairs do not influence each other. Explicit spaces use their closed forms. CONVERGED is a local geodesic: on a folded
+    surface a shorter one may exist, and `support=eg.neighbors(space, z)` with codes z of data tries routes along the data too.
 
     Args:
         z0, z1: latent points `(*batch, d)`, equal shapes, finite, float32 or float64.
@@ -97,10 +98,13 @@ def _prepared(space: ImmersedSpace, z0: Tensor, z1: Tensor, on_fail: str) -> tup
 
 
 def _require_converged(result: Geodesic) -> None:
-    if not bool(result.ok.all()):
+    failed = (~result.ok).flatten().nonzero().flatten().tolist()
+    if failed:
+        rows = f"row{'s' if len(failed) > 1 else ''} {', '.join(map(str, failed[:5]))}{', ...' if len(failed) > 5 else ''}"
         raise NotConvergedError(
-            f"{int((~result.ok).sum())} of {result.ok.numel()} geodesics did not converge: {describe(result.status)}. "
-            'Use on_fail="mark" to keep them with their status, or change rtol, max_steps, starts or support.',
+            f"{len(failed)} of {result.ok.numel()} geodesics did not converge ({rows}): {describe(result.status)}. "
+            'Use on_fail="mark" to keep them with their status, or change rtol, max_steps, starts or support. '
+            "Decoders with kinks (ReLU) often stall: eg.check tells.",
             result,
         )
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from egregium.identifiability.scope import scope
-from egregium.identifiability.views import mean_space
+from egregium.identifiability.views import mean_space, require_models
 from egregium.numerics.derivatives import jvp
 from egregium.protocols import Model
 from egregium.spaces.pullback import Pullback
@@ -62,6 +62,7 @@ def check(model: Model, points: Tensor) -> Check:
     >>> print(check(LatentModel(lambda x: x[:, :2], linear), torch.randn(50, 5))["rank"].holds)
     True
     """
+    require_models(model)
     z = model.encode(points[:PROBES])
     space = mean_space(model)
     (z,) = space.prepare(z)

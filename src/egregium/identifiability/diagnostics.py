@@ -120,7 +120,7 @@ def _sources(
         ))  # fmt: skip
     sources.append(_source(
         "image_mismatch", np.concatenate([np.asarray(edge["mismatch"]) for edge in ring]) if ring else np.empty(0),
-        "how much decoded chords change when their ends move to the nearest points of the next training's image (A4)",
+        "how much decoded chords change when their ends move to the nearest points of the next training's surface",
     ))  # fmt: skip
     members = [part["member_chords"].double() for part in extras if part["member_chords"].shape[0] > 1]
     spread = [m.std(0) / m.mean(0) / m.shape[0] ** 0.5 for m in members]

@@ -64,11 +64,11 @@ def summarize(table: pd.DataFrame, *, resamples: int = 200, seed: int = 0) -> pd
     Columns: `relation, endpoint, scale`; `n_models` trainings and `n_pairs` pairs used; `ok_share` of all expected rows that
     are usable; `cv_mean, cv_median` over pairs (ratio scales); `std`, its mean over pairs, in units of the relation;
     `spearman, kendall`, means over pairs of distinct trainings; `icc`; `score = 1 - icc`; each of these with `_low` and
-    `_high`, the 95 % interval described at the head of this module (for three trainings or more). `t_over_pairs,
-    t_over_pairs_p, wilcoxon_over_pairs_p`: the poster's paired two-sided tests of the CV per pair against relation `euclidean`
-    at the same endpoint, negative t where the relation varies less. Pairs share their trainings, so these are *not* independent
-    observations and the p-values are far too small: they are for comparison with published numbers only. `reason`: a sentence
-    where statistics or intervals are NaN that the scale type would have, else empty.
+    `_high`, the 95 % interval from resampling trainings (for three trainings or more). `t_over_pairs, t_over_pairs_p,
+    wilcoxon_over_pairs_p`: the paired two-sided tests of Syrota et al. 2025 of the CV per pair against relation `euclidean`
+    at the same endpoint, negative t where the relation varies less. Pairs share their trainings, so these are *not*
+    independent observations and the p-values are far too small: they are for comparison with published numbers only.
+    `reason`: a sentence where statistics or intervals are NaN that the scale type would have, else empty.
 
     One training or one pair is a valid table; its dispersion is NaN and `reason` says why.
 
@@ -278,7 +278,7 @@ def _row(cell: Matrix, draws: NDArray[np.float64], baseline: pd.Series | None) -
 
 
 def _paired(cv: pd.Series, baseline: pd.Series) -> dict[str, float]:
-    """The poster's paired tests of the CV per pair against the baseline's, on the pairs that both have."""
+    """The paired tests of Syrota et al. 2025 of the CV per pair against the baseline's, on the pairs that both have."""
     difference = (cv - baseline).dropna().to_numpy()
     count = len(difference)
     if count < 2 or np.ptp(difference) == 0:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from egregium.errors import ModelError
 from egregium.geodesics.projection import project
-from egregium.identifiability.views import mean_space
+from egregium.identifiability.views import mean_space, require_models
 from egregium.numerics.derivatives import jacobian, row_chunks
 from egregium.protocols import Model
 from egregium.status import counts, span
@@ -54,8 +54,9 @@ def indeterminacy(a: Model, b: Model, points: Tensor, *, start: Tensor | None = 
     Args:
         start: latent points of b `(N, d)` to project from; default: what b's encoder makes of the observations decoded by a.
 
-    Raises: `ModelError` where the models decode to different numbers of values.
+    Raises: `ModelError` where these are no models, or decode to different numbers of values.
     """
+    require_models(a, b)
     first, second = (mean_space(model) for model in (a, b))
     with torch.no_grad():
         (points,) = first.prepare(points)

@@ -14,6 +14,7 @@ from egregium.identifiability.diagnostics import compare, diagnose
 from egregium.identifiability.dispersion import summarize
 from egregium.identifiability.measurement import Measurement, measure
 from egregium.identifiability.plan import Triples
+from egregium.identifiability.views import require_models
 from egregium.protocols import Model, Relation
 from egregium.runs.files import digest, make_folder, read_table, read_tensors, write_json, write_table, write_tensors
 from egregium.runs.provenance import provenance
@@ -51,9 +52,7 @@ class Study:
             raise ShapeError("a study needs its points as one tensor (N, *shape).")
         if not self.models:
             raise OptionError("a study needs at least one model; got none.")
-        for model in self.models:
-            if not isinstance(model, Model):
-                raise ModelError(f"{type(model).__name__} is no model: wrap it as eg.LatentModel(encode, decode).")
+        require_models(*self.models)
         self._entries()
         object.__setattr__(self, "triples", Triples.draw(len(self.points), self.pairs, self.seed))
 

@@ -2,8 +2,19 @@
 
 import torch
 
+from egregium.errors import ModelError
 from egregium.protocols import Model
 from egregium.spaces.pullback import Pullback
+
+
+def require_models(*models: object) -> None:
+    """Check that these are models of the library.
+
+    Raises: `ModelError`.
+    """
+    for model in models:
+        if not isinstance(model, Model):
+            raise ModelError(f"{type(model).__name__} is no model: wrap it as eg.LatentModel(encode, decode).")
 
 
 def expected_space(model: Model) -> Pullback:

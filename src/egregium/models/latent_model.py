@@ -117,12 +117,14 @@ class LatentModel:
         Floating-point `x` is brought to the dtype and device of the encoder's weights.
 
         Raises:
-            TensorError: `x` is not a tensor of at least one row.
+            TensorError: `x` is not a tensor of at least one row, all of it finite.
             ModelError: the encoder returns something else than one finite, reproducible tensor (N, d).
         """
         if not isinstance(x, Tensor) or x.ndim < 2 or not len(x):
             given = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
             raise TensorError(f"encode expects a tensor (N, *shape) of at least one observation; got {given}.")
+        if x.is_floating_point() and not bool((finite := torch.isfinite(x.flatten(1)).all(-1)).all()):
+            raise TensorError(f"{int((~finite).sum())} of {len(x)} observations hold NaN or infinity: leave them out.")
         weights = next(_tensors(self._encoder), None)
         if weights is not None:
             x = x.to(weights.device, weights.dtype) if x.is_floating_point() else x.to(weights.device)

@@ -33,10 +33,14 @@ def distance(space: ImmersedSpace, z0: Tensor, z1: Tensor, **options: Any) -> Te
 
 
 def chord(space: ImmersedSpace, z0: Tensor, z1: Tensor) -> Tensor:
-    """Ambient distance `|phi f(z1) - phi f(z0)|` of decoded points, `(*batch)`; invariant under reparametrisation."""
+    """Ambient distance `|phi f(z1) - phi f(z0)|` of decoded points, `(*batch)`; invariant under reparametrisation.
+
+    Differentiable in the end points; detached where these need no gradient.
+    """
     z0, z1 = space.prepare(z0, z1)
-    x0, x1 = space.immerse(flat(z0)), space.immerse(flat(z1))
-    return (x1 - x0).norm(dim=-1).reshape(z0.shape[:-1])
+    with torch.set_grad_enabled(torch.is_grad_enabled() and (z0.requires_grad or z1.requires_grad)):
+        x0, x1 = space.immerse(flat(z0)), space.immerse(flat(z1))
+        return (x1 - x0).norm(dim=-1).reshape(z0.shape[:-1])
 
 
 def straight_length(space: ImmersedSpace, z0: Tensor, z1: Tensor) -> Tensor:

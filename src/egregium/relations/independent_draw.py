@@ -47,8 +47,8 @@ class IndependentDrawLength:
     def along(self, space: Pullback, curves: Tensor) -> Measured:
         """The length of given curves `(*batch, n_points, d)`."""
         z = flat(curves)
-        x = torch.stack([member(z) for member in space.members])
+        x = space.views(z)
         generator = torch.Generator().manual_seed(self.seed)
-        draw = torch.randint(len(x), (len(z),), generator=generator).to(z.device)
-        drawn = x[draw, torch.arange(len(z), device=z.device)].reshape(*curves.shape[:-1], -1)
+        draw = torch.randint(x.shape[1], (len(z),), generator=generator).to(z.device)
+        drawn = x[torch.arange(len(z), device=z.device), draw].reshape(*curves.shape[:-1], -1)
         return exact(drawn.diff(dim=-2).norm(dim=-1).sum(-1))

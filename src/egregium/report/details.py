@@ -47,7 +47,7 @@ def measured(results: Results) -> Markup:
     )
     lead = (
         f"{what} In each, every relation was measured on the same "
-        f"{counted(results.n_pairs, 'pair')} drawn from {points} test points. Endpoints in latent space are the encoder's mean "
+        f"{counted(results.n_pairs, 'pair')} made of {points} test points. Endpoints in latent space are the encoder's mean "
         "of a test point, or, where the page says so, the latent point whose decoding is nearest to it."
     )
     return section("measured", "What was measured", paragraphs(lead), _facts(results.run.get("config", {})), *_fit(results))

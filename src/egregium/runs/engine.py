@@ -46,11 +46,11 @@ def execute(
     if workers < 1:
         raise OptionError(f"workers is {workers}: at least 1 is needed")
     progress = progress or Silent()
-    pending = _in_order(tasks, cache(folder.finished))
+    whole, pending = _in_order(tasks, lambda task: False), _in_order(tasks, cache(folder.finished))
     if pending:
-        folder.begin(_in_order(tasks, lambda task: False))
+        folder.begin(whole)
     if isinstance(progress, Overall):
-        progress.begin(len(pending))
+        progress.begin(len(pending), len(whole) - len(pending))
     try:
         if in_process:
             _run_here(pending, folder, progress)

@@ -22,9 +22,9 @@ class Progress(Protocol):
 
 @runtime_checkable
 class Overall(Progress, Protocol):
-    """A `Progress` that also wants to hear how many tasks are to come, and when the run is over, well or badly."""
+    """A `Progress` that also hears how many tasks are to come, how many are done, and when the run is over, well or badly."""
 
-    def begin(self, tasks: int) -> None: ...
+    def begin(self, tasks: int, finished: int = 0) -> None: ...
     def end(self) -> None: ...
 
 
@@ -60,15 +60,15 @@ class Bars:
         self._bars: dict[Task, TaskID] = {}
         self._display: RichProgress | None = None
 
-    def begin(self, tasks: int) -> None:
-        """Opens the display for a run of so many tasks."""
-        self._count, self._finished = tasks, 0
+    def begin(self, tasks: int, finished: int = 0) -> None:
+        """Opens the display for a run with so many tasks to come after the `finished` ones."""
+        self._count, self._finished = finished + tasks, finished
         self._infos, self._started, self._bars = {}, {}, {}
         if self._console.is_terminal and tasks:
             label = TextColumn("{task.description}", markup=False)
             columns = (label, BarColumn(), TextColumn("{task.percentage:>3.0f} %"), _Loss(), TimeRemainingColumn())
             display = RichProgress(*columns, console=self._console, transient=True)
-            self._total = display.add_task(self._title_now(), total=tasks)
+            self._total = display.add_task(self._title_now(), total=self._count, completed=finished)
             self._display = display
             display.start()
 

@@ -22,7 +22,8 @@ class Pullback(Immersed):
     r"""Latent space with the metric `G(z) = J^T J` of `phi o f`, `f` the decoder and `phi` the chart.
 
     With a list of S decoders the space is the pullback of the stacked decoder, `E_s[J_s^T J_s]`; `uncertainty=lam` weighs
-    their disagreement, `J_mu^T J_mu + lam Cov(J)`: 1 (the default for lists) is the expected metric, 0 the mean decoder.
+    their disagreement, `J_mu^T J_mu + lam Cov(J)`: 1 (the default for lists) is the expected metric, 0 the mean decoder. They
+    must decode one latent space, as those of one encoder do; separate trainings do not: compare these with `eg.Study`.
 
     Isometries leave every relation computed on it unchanged; with an injective decoder that includes every
     reparametrisation of the latent space (Syrota et al. 2025, arXiv 2502.13757).
@@ -64,7 +65,8 @@ class Pullback(Immersed):
         if self.chart is not None and not callable(self.chart):
             raise OptionError(f"Pullback(chart=...) is one of eg.charts, such as eg.charts.Gaussian(0.2); got {self.chart!r}.")
         if self.uncertainty is not None and not (self.uncertainty >= 0 and len(decoders) > 1):
-            raise OptionError(f"Pullback(uncertainty=...) is a weight >= 0 for a list of decoders; got {self.uncertainty}.")
+            found = f"{self.uncertainty}, with {len(decoders)} decoder{'s' if len(decoders) > 1 else ''}"
+            raise OptionError(f"Pullback(uncertainty=...) is a weight >= 0 for a list of two or more decoders; got {found}.")
         object.__setattr__(self, "members", tuple(one if isinstance(one, Decoder) else Decoder(one) for one in decoders))
         dim = self.dim if self.base is None else self.base.dim
         object.__setattr__(self, "dim", dim)
@@ -93,10 +95,14 @@ class Pullback(Immersed):
             self._first_contact(flat(points[0])[:PROBES])
         return points
 
+    def views(self, z: Tensor) -> Tensor:
+        """What each of the S decoders makes of points `(N, d)`, in the chart's coordinates: `(N, S, D)`."""
+        return torch.stack([self._charted(one, z) for one in self.members], 1)
+
     def immerse(self, z: Tensor) -> Tensor:
         if len(self.members) == 1:
             return self._charted(self.members[0], z)
-        x = torch.stack([self._charted(one, z) for one in self.members], 1)  # (N, S, D)
+        x = self.views(z)
         share = x.shape[1] ** -0.5
         if self.uncertainty in (None, 1.0):
             return (x * share).flatten(1)
