@@ -125,7 +125,7 @@ def latent_scatter(ax: Axes, points: np.ndarray, labels: np.ndarray | None = Non
     ax.set_aspect("equal")
     ax.set_title(title)
     if share is not None:
-        ax.set_xlabel(f"first two principal axes: {share:.0%} of the variance", fontsize=8.5)
+        ax.set_xlabel(f"principal axes: {share:.0%} of variance", fontsize=8.5)
     return bare(ax)
 
 
@@ -250,7 +250,7 @@ def score_against_rank(ax: Axes, marks: Sequence[Mark]) -> Axes:
         ax.scatter(mark.score.value, mark.spearman.value, s=52, color=ink, edgecolors=PAPER, linewidths=0.9, zorder=4)
         bars += [(x[0], mark.spearman.value, x[1], mark.spearman.value), (mark.score.value, y[0], mark.score.value, y[1])]
     _limits(ax, np.array(bars))
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.xaxis.set_major_formatter(PercentFormatter(1))
     ax.set_xlabel(f"score {SCORE}: share of what it says that retraining would change")
     ax.set_ylabel("rank agreement between trainings (Spearman)")
     for place, ha, va, words in (

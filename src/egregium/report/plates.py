@@ -118,7 +118,7 @@ def latent_plate(results: Results) -> Plate:
     d = spaces[0].shape[1]
     how = f" The {d} latent dimensions are shown on the first two principal axes of each training." if d > 2 else ""
     how += " The latent space has one dimension (across); upwards the points are only spread out." if d == 1 else ""
-    coloured = " Coloured by label." if labels is not None else " The data has no labels."
+    coloured = " Colour and shape of a mark are its label." if labels is not None else " The data has no labels."
     again = "Each training draws the same data differently; this is what a distance has to survive." if len(spaces) > 1 else ""
     return Plate(name, title, f"Encoder means of the same {len(spaces[0]):,} test points. {again}{coloured}{how}", fig)
 
