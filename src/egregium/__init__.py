@@ -24,7 +24,21 @@ if TYPE_CHECKING:  # what type checkers and editors read; _FACE is what runs, an
     from egregium.identifiability.scope import scope
     from egregium.identifiability.study import Study
     from egregium.models import LatentModel, fit
-    from egregium.relations import angle, chord, distance, log, log_density, log_volume, neighbors, straight_length
+    from egregium.relations import (
+        angle,
+        chord,
+        conjugate_time,
+        curvature,
+        distance,
+        exp,
+        jacobi_field,
+        log,
+        log_density,
+        log_volume,
+        neighbors,
+        straight_length,
+        transport,
+    )  # fmt: skip
     from egregium.spaces import Euclidean, Pullback, charts
     from egregium.status import Status
 
@@ -57,12 +71,17 @@ _FACE = {
     "egregium.relations": (
         "angle",
         "chord",
+        "conjugate_time",
+        "curvature",
         "distance",
+        "exp",
+        "jacobi_field",
         "log",
         "log_density",
         "log_volume",
         "neighbors",
         "straight_length",
+        "transport",
     ),
     "egregium.spaces": (
         "Euclidean",
@@ -87,11 +106,15 @@ __all__ = [
     "charts",
     "check",
     "chord",
+    "conjugate_time",
     "connect",
+    "curvature",
     "data",
     "distance",
+    "exp",
     "fit",
     "indeterminacy",
+    "jacobi_field",
     "log",
     "log_density",
     "log_volume",
@@ -103,6 +126,7 @@ __all__ = [
     "solvers",
     "straight_length",
     "summarize",
+    "transport",
 ]
 
 

@@ -4,7 +4,7 @@ Shapes, here and everywhere: `d` numbers per latent point, `D` ambient numbers, 
 members, `P` pairs, `R` trainings, `N` points, `*batch` leading dimensions.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -32,7 +32,7 @@ class Space(Protocol):
 class ImmersedSpace(Space, Protocol):
     """A space whose metric is induced by a smooth map into a Euclidean ambient space; solvers work on that map."""
 
-    def prepare(self, *points: Tensor) -> tuple[Tensor, ...]: ...
+    def prepare(self, *points: Tensor, names: Sequence[str] = ()) -> tuple[Tensor, ...]: ...
     def immerse(self, z: Tensor) -> Tensor: ...
     def economical(self) -> "ImmersedSpace": ...
     def decode(self, z: Tensor) -> Tensor: ...

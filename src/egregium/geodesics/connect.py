@@ -84,7 +84,7 @@ def connect(
         with torch.no_grad():
             result = _connected(space, start.detach(), end.detach(), options, starts, progress)
     if on_fail == "raise":
-        _require_converged(result)
+        require_converged(result)
     return with_gradients(space, result, start, end, differentiable)
 
 
@@ -97,7 +97,8 @@ def _prepared(space: ImmersedSpace, z0: Tensor, z1: Tensor, on_fail: str) -> tup
     return start, end
 
 
-def _require_converged(result: Geodesic) -> None:
+def require_converged(result: Geodesic) -> None:
+    """Raise `NotConvergedError` where not all of the geodesics are CONVERGED."""
     failed = (~result.ok).flatten().nonzero().flatten().tolist()
     if failed:
         rows = f"row{'s' if len(failed) > 1 else ''} {', '.join(map(str, failed[:5]))}{', ...' if len(failed) > 5 else ''}"

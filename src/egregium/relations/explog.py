@@ -1,26 +1,96 @@
-"""The logarithm: which way and how far to go."""
+"""The exponential and the logarithm: where one arrives, and which way and how far to go."""
 
+from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from egregium.protocols import ImmersedSpace
+from egregium.errors import NotConvergedError, OptionError, ToleranceError
+from egregium.geodesics.closing import close
+from egregium.geodesics.connect import require_converged
+from egregium.geodesics.shooting import MAX_STEPS, shoot
+from egregium.protocols import ClosedForm, ImmersedSpace
 from egregium.relations.verbs import joined, where_ok
+from egregium.spaces.points import flat
+from egregium.status import Status, describe
+
+FINER = 0.1
+
+
+def exp(
+    space: ImmersedSpace, z: Tensor, v: Tensor, *, rtol: float = 1e-3, max_steps: int | None = None, on_fail: str = "raise"
+) -> Tensor:
+    r"""Where the geodesic from `z` with velocity `v` is at time 1, `(*batch, d)`.
+
+    Solves `z'' = -J^+ f''(z', z')` by steps of order 8, every row with its own. The point is invariant: it transforms with z
+    when v transforms by the Jacobian of a reparametrisation.
+
+    Args:
+        z, v: points and tangent vectors, both `(*batch, d)`.
+        rtol: error of the decoded end relative to the length `|v|`, as the sum of what the steps err by; at least 50 eps.
+        max_steps: steps allowed; default 1000.
+        on_fail: "raise" `NotConvergedError`, whose `.result` is the points, or "mark" failed rows by NaN. Rows fail where the
+            decoder is not finite on the way or the steps are used up.
+
+    Cost: `12 (7 + 2 d)` decoder calls a step; 10 steps at the default `rtol`, 20 at 1e-6, on folded decoders.
+
+    References: do Carmo 1992, Riemannian Geometry, chapter 3; the solver: Hairer, Norsett, Wanner 1993.
+
+    >>> from egregium.spaces import Pullback
+    >>> cylinder = Pullback(lambda z: torch.stack([z[:, 0].cos(), z[:, 0].sin(), z[:, 1]], -1), dim=2)
+    >>> [round(x, 6) for x in exp(cylinder, torch.zeros(2).double(), torch.tensor([1.0, 2.0]).double()).tolist()]
+    [1.0, 2.0]
+    """
+    z, v = space.prepare(z, v, names=("z", "v"))
+    if isinstance(space, ClosedForm):
+        return space.exp(z, v)
+    smallest = 50 * torch.finfo(z.dtype).eps
+    if not smallest <= rtol < 1:
+        raise ToleranceError(f"rtol must lie in [{smallest:.1e}, 1) for {z.dtype}; got {rtol}.")
+    if max_steps is not None and max_steps < 1:
+        raise OptionError(f"max_steps must be at least 1; got {max_steps}.")
+    if on_fail not in ("raise", "mark"):
+        raise OptionError(f'on_fail must be "raise" or "mark"; got {on_fail!r}.')
+    with torch.no_grad():
+        shot = shoot(space.economical(), flat(z), flat(v), FINER * rtol, max_steps=max_steps or MAX_STEPS)
+    end = shot.end.reshape(z.shape)
+    if on_fail == "raise" and bool((shot.status != Status.CONVERGED).any()):
+        raise NotConvergedError(
+            f"{int((shot.status != Status.CONVERGED).sum())} of {len(shot.status)} geodesics did not arrive: "
+            f'{describe(shot.status)}. Use on_fail="mark" for NaN in these rows, shorter v, a larger rtol or more max_steps.',
+            end,
+        )
+    return end
 
 
 def log(space: ImmersedSpace, z0: Tensor, z1: Tensor, **options: Any) -> Tensor:
     """Initial velocity at `z0` of the geodesic that reaches `z1` at time 1, `(*batch, d)`.
 
-    A tangent vector whose metric norm is the distance; it transforms by the Jacobian of a reparametrisation. Read off
-    ambient differences at the end, extrapolated over the refinements. Takes the keywords of `connect` and raises what it
-    raises; with `on_fail="mark"` failed rows are NaN.
+    A tangent vector whose metric norm is the distance; it transforms by the Jacobian of a reparametrisation. The direction that
+    `connect` reads off ambient differences is refined by Newton's method until its geodesic, followed to the end, misses
+    `z1` by at most `rtol` of its length in decoded distance: `exp(space, z0, log(space, z0, z1))` is `z1` to that accuracy.
+
+    Takes the keywords of `connect` and raises what it raises; rows that do not close are STALLED. With `on_fail="mark"` failed
+    rows are NaN. Cost: that of `connect`, one `exp` to check, and some three more a round, of which one or two are needed.
 
     References: do Carmo 1992, Riemannian Geometry, chapter 3.
 
-    >>> import torch
     >>> from egregium.spaces import Euclidean
     >>> log(Euclidean(2), torch.tensor([1.0, 1.0]), torch.tensor([3.0, 4.0])).tolist()
     [2.0, 3.0]
     """
     g = joined(space, z0, z1, options)
+    if isinstance(space, ClosedForm):
+        return where_ok(g.ok, g.initial_velocity)
+    rtol = options.get("rtol", 1e-3)
+    start, end = space.prepare(z0, z1)
+    rows = g.ok.flatten()
+    velocity, status = flat(g.initial_velocity).clone(), g.status.flatten().clone()
+    with torch.no_grad():
+        found = close(space.economical(), flat(start)[rows], flat(end)[rows], velocity[rows], rtol)
+    velocity[rows], status[rows] = found.velocity, torch.where(found.ok, int(Status.CONVERGED), int(Status.STALLED)).to(status)
+    g = replace(g, initial_velocity=velocity.reshape(start.shape), status=status.reshape(g.status.shape))
+    if options.get("on_fail", "raise") == "raise":
+        require_converged(g)
     return where_ok(g.ok, g.initial_velocity)

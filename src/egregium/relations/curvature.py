@@ -1,0 +1,153 @@
+r"""Curvature of a learned space, by the Gauss equation in orthonormal frames.
+
+With `J = Q R` and the frame `E = R^{-1}`, the second fundamental form II is the part of `f''(E, E)` normal to the tangent
+space, and
+
+.. math:: R_{ijkl} = \langle II_{ik}, II_{jl} \rangle - \langle II_{il}, II_{jk} \rangle,
+
+so that spheres have positive sectional curvature `R(u, v, u, v)` of orthonormal u and v. One Jacobian and one Hessian of the
+decoder; errors grow with the square of the condition of J, and are to be judged relative to `|II|^2`.
+
+Everything here is invariant under reparametrisation of the latent space: numbers as they are, tensors as tensors. References:
+do Carmo 1992, Riemannian Geometry, chapter 6; Syrota et al. 2025 (arXiv 2502.13757), Theorem 1.
+
+Every function takes points `(*batch, d)` and refuses decoders with kinks (ReLU), all of whose curvature sits in the kinks;
+`force=True` computes what the smooth pieces have. Decoders whose second derivative jumps (ELU) are valid almost everywhere and
+give a warning. Cost: some `2 d (d + 3)` decoder calls a point, and 700 calls a space for the look at its smoothness.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from egregium.errors import DecoderError
+from egregium.numerics.derivatives import jacobian_and_second, row_chunks
+from egregium.numerics.smoothness import Smoothness, smoothness
+from egregium.protocols import ImmersedSpace
+from egregium.spaces.points import flat
+
+CACHED = 1 << 22
+LOOKED_AT = 16
+REACH = 1.0
+
+
+def riemann(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> Tensor:
+    """Riemann tensor with all indices down, `(*batch, d, d, d, d)`, in latent coordinates.
+
+    >>> from egregium.spaces import Euclidean
+    >>> riemann(Euclidean(2), torch.zeros(2)).abs().max().item()
+    0.0
+    """
+    return _computed(space, z, force, lambda at, _: _pulled(at.riemann, at.r))
+
+
+def ricci(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> Tensor:
+    """Ricci tensor, `(*batch, d, d)`, in latent coordinates."""
+    return _computed(space, z, force, lambda at, _: _pulled(at.ricci, at.r))
+
+
+def scalar(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> Tensor:
+    """Scalar curvature, `(*batch)`: the sum of the sectional curvatures of all ordered pairs of axes of a frame."""
+    return _computed(space, z, force, lambda at, _: at.ricci.diagonal(dim1=-2, dim2=-1).sum(-1))
+
+
+def sectional(space: ImmersedSpace, z: Tensor, u: Tensor, v: Tensor, *, force: bool = False) -> Tensor:
+    """Curvature of the surface that geodesics along u and v span, `(*batch)`; u and v `(*batch, d)`, NaN where parallel."""
+    z, u, v = space.prepare(z, u, v)
+    a, b = flat(u), flat(v)
+
+    def plane(at: "_Bending", rows: slice) -> Tensor:
+        first = _normed((at.r @ a[rows, :, None])[..., 0])
+        second = (at.r @ b[rows, :, None])[..., 0]
+        for _ in range(2):
+            second = second - (first * second).sum(-1, keepdim=True) * first
+        parallel = second.norm(dim=-1) <= 64 * torch.finfo(z.dtype).eps * (at.r @ b[rows, :, None]).norm(dim=(1, 2))
+        second = _normed(second).masked_fill(parallel[:, None], torch.nan)
+        return torch.einsum("nijkl,ni,nj,nk,nl->n", at.riemann, first, second, first, second)
+
+    return _computed(space, z, force, plane)
+
+
+def second_fundamental_form(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> Tensor:
+    """Normal part of the second derivatives, `(*batch, A, d, d)`: ambient normal vectors, bilinear in latent vectors."""
+    return _computed(space, z, force, lambda at, _: at.r.mT[:, None] @ at.form @ at.r[:, None])
+
+
+def mean_curvature(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> Tensor:
+    """Mean curvature vector, `(*batch, A)`: the trace of the second fundamental form over d; zero on minimal surfaces."""
+    return _computed(space, z, force, lambda at, _: at.form.diagonal(dim1=-2, dim2=-1).mean(-1))
+
+
+@dataclass(frozen=True)
+class _Bending:
+    """At N points: `r` `(N, d, d)` of `J = Q R` and the second fundamental form `(N, A, d, d)` in the frame `R^{-1}`."""
+
+    r: Tensor
+    form: Tensor
+
+    @staticmethod
+    def at(space: ImmersedSpace, z: Tensor) -> "_Bending":
+        block, second = jacobian_and_second(space.immerse, z)
+        q, r = torch.linalg.qr(block)
+        one = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device).expand_as(r)
+        frame = torch.linalg.solve_triangular(r, one, upper=True)
+        form = (frame.mT[:, None] @ second @ frame[:, None]).flatten(2)
+        for _ in range(2):  # the second time takes away what rounding left of a large tangent part
+            form = form - q @ (q.mT @ form)
+        return _Bending(r, form.unflatten(2, (z.shape[-1], z.shape[-1])))
+
+    @property
+    def riemann(self) -> Tensor:
+        """`(N, d, d, d, d)` in the frame."""
+        products = torch.einsum("naik,najl->nijkl", self.form, self.form)
+        return products - products.transpose(-1, -2)
+
+    @property
+    def ricci(self) -> Tensor:
+        """`(N, d, d)` in the frame, without the whole Riemann tensor."""
+        trace = self.form.diagonal(dim1=-2, dim2=-1).sum(-1)
+        return torch.einsum("na,naij->nij", trace, self.form) - torch.einsum("naik,najk->nij", self.form, self.form)
+
+
+def _computed(space: ImmersedSpace, z: Tensor, force: bool, read: Callable[[_Bending, slice], Tensor]) -> Tensor:
+    (z,) = space.prepare(z)
+    points = flat(z.detach())
+    with torch.no_grad():
+        width = space.immerse(points[:1]).shape[-1]
+        space = space.economical()
+        _require_smooth(space, points, force)
+        chunks = row_chunks(len(points), width * points.shape[-1] ** 2, CACHED)
+        parts = [read(_Bending.at(space, points[rows]), rows) for rows in chunks]
+    value = torch.cat(parts)
+    return value.reshape((*z.shape[:-1], *value.shape[1:]))
+
+
+def _require_smooth(space: ImmersedSpace, points: Tensor, force: bool) -> None:
+    """Look at the decoder along lines from some of the points, as far as the points are spread."""
+    start = points[torch.linspace(0, len(points) - 1, LOOKED_AT, device=points.device).long()]
+    directions = torch.randn(start.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(start)
+    found = smoothness(space.immerse, start, start + REACH * directions)
+    if found is Smoothness.KINKED and not force:
+        raise DecoderError(
+            "the decoder has kinks (ReLU?): its curvature sits in them and is zero or meaningless elsewhere. "
+            "Train with a smooth activation (SiLU, tanh, softplus), or pass force=True for the curvature of the pieces."
+        )
+    if found is Smoothness.ONCE:
+        warnings.warn(
+            "the decoder's second derivative jumps (ELU?): curvature is right almost everywhere, but not across the jumps.",
+            stacklevel=4,
+        )
+
+
+def _pulled(tensor: Tensor, r: Tensor) -> Tensor:
+    """A covariant tensor `(N, d, ...)` from the frame to latent coordinates: every index with R."""
+    for _ in range(tensor.ndim - 1):  # takes the first index to the end each time, so that all come round
+        tensor = torch.einsum("nk...,nki->n...i", tensor, r)
+    return tensor
+
+
+def _normed(v: Tensor) -> Tensor:
+    return v / torch.linalg.vector_norm(v, dim=-1, keepdim=True)

@@ -1,0 +1,113 @@
+"""Jacobi fields, how neighbouring geodesics spread, and conjugate points, where they meet again."""
+
+import torch
+from torch import Tensor
+
+from egregium.errors import NotConvergedError, OptionError
+from egregium.geodesics.shooting import Spread, spread
+from egregium.protocols import ImmersedSpace
+from egregium.spaces.points import flat
+from egregium.status import Status, describe
+
+FINER = 0.01
+LOOKS = 128
+NARROWED = 48
+SINGULAR = 1e-5
+
+
+def jacobi_field(
+    space: ImmersedSpace, z: Tensor, v: Tensor, value: Tensor, slope: Tensor, *, rtol: float = 1e-6, on_fail: str = "raise"
+) -> tuple[Tensor, Tensor]:
+    r"""The Jacobi field along `t -> exp(z, t v)` with given value and covariant derivative at t = 0: both again at t = 1.
+
+    Solves `D^2 y = -R(y, c') c'` in frames carried in parallel, with the curvature of the Gauss equation. With value 0 and
+    slope w it is the derivative of `exp(z, v)` along w; with slope 0, that of moving z along the value while v is carried
+    in parallel. Vectors transform as tangent vectors under reparametrisation.
+
+    Args:
+        z, v, value, slope: points and tangent vectors there, all `(*batch, d)`.
+        rtol: error relative to the largest field along the way.
+        on_fail: "raise" `NotConvergedError`, whose `.result` is the pair of results, or "mark" failed rows by NaN.
+
+    Cost: `12 (12 + 8 d)` decoder calls a step, some 30 steps.
+
+    References: do Carmo 1992, Riemannian Geometry, chapter 5.
+
+    >>> from egregium.spaces import Euclidean
+    >>> o, e = torch.zeros(2).double(), torch.tensor([1.0, 0.0]).double()
+    >>> [round(x.norm().item(), 6) for x in jacobi_field(Euclidean(2), o, e, value=e, slope=e)]
+    [2.0, 1.0]
+    """
+    z, v, value, slope = space.prepare(z, v, value, slope, names=("z", "v", "value", "slope"))
+    with torch.no_grad():
+        shot = _spread(space, z, v, rtol, on_fail, segments=1)
+        first, last = shot.frames[:, 0], shot.frames[:, -1]
+        start = torch.linalg.solve(first, torch.stack([flat(value), flat(slope)], -1))
+        start = start.mT.flatten(1)[..., None]
+        parts = [(last @ part[:, -1] @ start)[..., 0].reshape(z.shape) for part in (shot.fields, shot.slopes)]
+    return parts[0], parts[1]
+
+
+def conjugate_time(space: ImmersedSpace, z: Tensor, v: Tensor, *, rtol: float = 1e-6, on_fail: str = "raise") -> Tensor:
+    """First t in (0, 1] at which `exp(z, t v)` is conjugate to z, `(*batch)`; infinite where there is none.
+
+    There the exponential map is singular, and beyond it geodesics from z are not even locally shortest. Invariant. Found to
+    some 1e-6; NaN in rows that failed. Cost: as `jacobi_field`, with at least 128 steps.
+
+    >>> from egregium.spaces import Pullback
+    >>> def sphere(z):
+    ...     s = (z**2).sum(-1, keepdim=True)
+    ...     return torch.cat([2 * z, s - 1], -1) / (s + 1)
+    >>> conjugate_time(Pullback(sphere, dim=2), torch.full((2,), 0.5).double(), torch.tensor([0.3, 3.0]).double()).item()
+    0.7815...
+    """
+    z, v = space.prepare(z, v, names=("z", "v"))
+    d = z.shape[-1]
+    with torch.no_grad():
+        shot = _spread(space, z, v, rtol, on_fail, segments=LOOKS)
+        fields, slopes, one = shot.fields[..., d:], shot.slopes[..., d:], torch.eye(d, dtype=z.dtype, device=z.device)
+        t = torch.linspace(0, 1, LOOKS + 1, dtype=z.dtype, device=z.device)
+        arrived = torch.isfinite(shot.end).all(-1)
+        fields, slopes = (torch.where(arrived[:, None, None, None], part, one) for part in (fields, slopes))
+        least = torch.linalg.svdvals(fields[:, 1:] / t[1:, None, None])[..., -1]
+        padded = torch.nn.functional.pad(least, (1, 1), value=torch.inf)
+        rows, place = ((least <= padded[:, :-2]) & (least <= padded[:, 2:]) & (least < 0.5)).nonzero(as_tuple=True)
+        when, size = _narrowed(fields[rows], slopes[rows], place + 1)
+        first = torch.full_like(least[:, 0], torch.inf)
+        first = first.scatter_reduce(0, rows[size < SINGULAR], when[size < SINGULAR], "amin")
+    return torch.where(arrived, first, torch.nan).reshape(z.shape[:-1])
+
+
+def _narrowed(fields: Tensor, slopes: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+    """Where, next to node `place` `(M,)` of each row, the least singular value of the fields over t is least, and its value."""
+    h, one = 1 / LOOKS, torch.arange(len(place), device=place.device)
+
+    def size(t: Tensor) -> Tensor:
+        left = (t / h).floor().long().clamp(0, LOOKS - 1)
+        u = (t / h - left)[:, None, None]
+        a, b = fields[one, left], fields[one, left + 1]
+        da, db = h * slopes[one, left], h * slopes[one, left + 1]
+        y = (1 + 2 * u) * (1 - u) ** 2 * a + u * (1 - u) ** 2 * da + u**2 * (3 - 2 * u) * b - u**2 * (1 - u) * db
+        return torch.linalg.svdvals(y)[:, -1] / t
+
+    low, high = ((place - 1).clamp_min(1) * h).to(fields), ((place + 1).clamp_max(LOOKS) * h).to(fields)
+    golden = 0.5 * (5**0.5 - 1)
+    for _ in range(NARROWED):
+        a, b = high - golden * (high - low), low + golden * (high - low)
+        nearer = size(a) <= size(b)
+        low, high = torch.where(nearer, low, a), torch.where(nearer, b, high)
+    return 0.5 * (low + high), size(0.5 * (low + high))
+
+
+def _spread(space: ImmersedSpace, z: Tensor, v: Tensor, rtol: float, on_fail: str, segments: int) -> Spread:
+    if on_fail not in ("raise", "mark"):
+        raise OptionError(f'on_fail must be "raise" or "mark"; got {on_fail!r}.')
+    shot = spread(space.economical(), flat(z), flat(v), FINER * rtol, segments=segments)
+    failed = shot.status != Status.CONVERGED
+    if on_fail == "raise" and bool(failed.any()):
+        raise NotConvergedError(
+            f"{int(failed.sum())} of {len(failed)} geodesics did not arrive: {describe(shot.status)}. "
+            'Use on_fail="mark" for NaN in these rows, or shorter v.',
+            shot,
+        )
+    return shot

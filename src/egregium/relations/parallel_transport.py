@@ -1,0 +1,93 @@
+"""Parallel transport: tangent vectors carried along a curve without turning."""
+
+import torch
+from torch import Tensor
+
+from egregium.errors import NotConvergedError, OptionError, ShapeError
+from egregium.geodesics.closing import close
+from egregium.geodesics.frames import Frames, orthogonal
+from egregium.geodesics.geodesic import Geodesic
+from egregium.geodesics.shooting import spread
+from egregium.numerics.extrapolation import limit
+from egregium.protocols import ClosedForm, ImmersedSpace
+from egregium.spaces.points import flat
+
+COARSE = 4
+FINER = 0.01
+
+
+def transport(space: ImmersedSpace, g: Geodesic | Tensor, v: Tensor, *, rtol: float = 1e-6, on_fail: str = "raise") -> Tensor:
+    r"""Parallel transport of tangent vectors `v` `(*batch, d)` from the start to the end of each curve, `(*batch, d)`.
+
+    Tangent vectors at the end with all inner products kept, to rounding; they transform by the Jacobian of a
+    reparametrisation. Along geodesics by the equation `E' = -J^+ f''(z', E)` for a frame E; along curves of one's own by the
+    orthogonal parts of `Q_{i+1}^T Q_i`, Q the frames of tangent spaces at its nodes, multiplied and extrapolated.
+
+    Args:
+        g: geodesics, whose direction is refined until they close to `rtol`, as in `log`; or nodes `(*batch, n, d)` at uniform
+            parameters of smooth curves, `n - 1` a multiple of 4.
+        v: tangent vectors at the start.
+        rtol: angle by which the extrapolation may still be off, in radians.
+        on_fail: "raise" `NotConvergedError`, whose `.result` is the vectors, or "mark" rows that are not that exact by NaN.
+
+    Cost: along geodesics that of `log` and of as many steps again; along one's own curves a Jacobian a node.
+
+    References: do Carmo 1992, Riemannian Geometry, chapter 2; Louis et al. 2018 (arXiv 1711.08725) for schemes of this kind.
+
+    >>> from egregium.spaces import Euclidean
+    >>> from egregium.geodesics import connect
+    >>> plane = Euclidean(2)
+    >>> transport(plane, connect(plane, torch.zeros(2), torch.ones(2)), torch.tensor([1.0, 2.0])).tolist()
+    [1.0, 2.0]
+    """
+    if on_fail not in ("raise", "mark"):
+        raise OptionError(f'on_fail must be "raise" or "mark"; got {on_fail!r}.')
+    (v,) = space.prepare(v, names=("v",))
+    if isinstance(g, Geodesic) and isinstance(space, ClosedForm):
+        return space.transport(g(0.0), g(1.0), v)
+    with torch.no_grad():
+        smaller = space.economical()
+        carried, ok = _followed(smaller, g, v, rtol) if isinstance(g, Geodesic) else _given(smaller, g, v, rtol)
+    carried = torch.where(ok[:, None], carried, torch.nan).reshape(v.shape)
+    if on_fail == "raise" and not bool(ok.all()):
+        raise NotConvergedError(
+            f"{int((~ok).sum())} of {len(ok)} transports are not known to {rtol} rad: give a larger rtol, curves with more "
+            'nodes, or on_fail="mark" for NaN in these rows.',
+            carried,
+        )
+    return carried
+
+
+def _followed(space: ImmersedSpace, g: Geodesic, v: Tensor, rtol: float) -> tuple[Tensor, Tensor]:
+    """Along geodesics that arrive to `rtol`, by their equation; the frame is made orthonormal at the end itself."""
+    if g.length.shape != v.shape[:-1]:
+        raise ShapeError(f"v must have shape {(*g.length.shape, v.shape[-1])}, a vector a curve; got {tuple(v.shape)}.")
+    start, end, d = flat(g(0.0)), flat(g(1.0)), v.shape[-1]
+    closed = close(space, start, end, flat(g.initial_velocity), rtol)
+    shot = spread(space, start, closed.velocity, max(FINER * rtol, 4 * torch.finfo(v.dtype).eps))
+    arrived = torch.isfinite(shot.end).all(-1)
+    ends = Frames.along(space.immerse, torch.stack([end, torch.where(arrived[:, None], shot.end, end)], 1))
+    one = torch.eye(d, dtype=v.dtype, device=v.device)
+    turn, there = torch.where(arrived[:, None, None, None], ends.r @ shot.frames[:, -1, None], one).unbind(1)
+    turn, error = orthogonal(turn), torch.linalg.vector_norm(there.mT @ there - one, dim=(1, 2))
+    first = torch.linalg.solve(shot.frames[:, 0], flat(v)[..., None])
+    return ends.vectors(0, (turn @ first)[..., 0]), closed.ok & arrived & (error <= d * rtol)
+
+
+def _given(space: ImmersedSpace, nodes: Tensor, v: Tensor, rtol: float) -> tuple[Tensor, Tensor]:
+    """Along curves that are known at these nodes alone."""
+    expected = f"({', '.join(map(str, (*v.shape[:-1], 'n', v.shape[-1])))})"
+    if nodes.shape[:-2] != v.shape[:-1] or nodes.shape[-1] != v.shape[-1] or (nodes.shape[-2] - 1) % COARSE:
+        raise ShapeError(f"nodes must have shape {expected} with n - 1 a multiple of {COARSE}; got {tuple(nodes.shape)}.")
+    (nodes,) = space.prepare(nodes, names=("nodes",))
+    carried, error = _carried(space, nodes.reshape(-1, *nodes.shape[-2:]), flat(v), rtol)
+    return carried, error <= rtol
+
+
+def _carried(space: ImmersedSpace, nodes: Tensor, v: Tensor, rtol: float) -> tuple[Tensor, Tensor]:
+    """Vectors `(P, d)` at the end of curves through nodes `(P, n, d)`, and their error in radians `(P,)`."""
+    frames, segments = Frames.along(space.immerse, nodes), nodes.shape[1] - 1
+    coarse = next(n for n in range(COARSE, segments + 1) if segments % n == 0 and (segments // n).bit_count() == 1)
+    turn, error = limit(lambda n: frames.every(segments // n).turns[:, -1], coarse, rtol, segments)
+    coefficients = (orthogonal(turn) @ frames.coefficients(0, v)[..., None])[..., 0]
+    return frames.vectors(-1, coefficients), error * v.shape[-1] ** 0.5
