@@ -11,7 +11,7 @@ from torch import Tensor
 
 from egregium.errors import DecoderError, OptionError
 from egregium.spaces import Pullback
-from egregium.spaces.charts import Bernoulli, Chart, Gaussian
+from egregium.spaces.charts import Bernoulli, Categorical, Chart, Columns, Gaussian, NegativeBinomial, Poisson
 
 
 def fisher(log_prob: Callable[[Tensor, Tensor], Tensor], outcomes: Tensor, eta: Tensor, weights: Tensor) -> Tensor:
@@ -48,6 +48,88 @@ def test_gaussian_is_an_isometry() -> None:
     weights = (-0.5 * nodes**2).exp()[:, None] / (2 * torch.pi) ** 0.5 * (nodes[1] - nodes[0])
     information = fisher(lambda x, e: -0.5 * ((x - e) / sigma) ** 2, outcomes, mean, weights)
     torch.testing.assert_close(slope(Gaussian(sigma), mean) ** 2, information, rtol=1e-10, atol=0)
+
+
+def count_information(log_prob: Callable[[Tensor, Tensor], Tensor], mean: float, most: int) -> float:
+    """Fisher information about the mean of counts, summed over 0 to `most`."""
+    counts, eta = torch.arange(most + 1, dtype=torch.float64), torch.tensor(mean, dtype=torch.float64)
+    score = torch.func.vmap(torch.func.grad(lambda e, x: log_prob(x, e)), (None, 0))(eta, counts)
+    return float((log_prob(counts, eta).exp() * score**2).sum())
+
+
+def poisson(x: Tensor, mean: Tensor) -> Tensor:
+    return x * mean.log() - mean - torch.lgamma(x + 1)
+
+
+def negative_binomial(theta: float) -> Callable[[Tensor, Tensor], Tensor]:
+    def log_prob(x: Tensor, mean: Tensor) -> Tensor:
+        r = torch.tensor(theta, dtype=torch.float64)
+        ways = torch.lgamma(x + r) - torch.lgamma(r) - torch.lgamma(x + 1)
+        return ways + r * (r / (r + mean)).log() + x * (mean / (r + mean)).log()
+
+    return log_prob
+
+
+@pytest.mark.parametrize("mean", [1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0])
+def test_poisson_is_an_isometry_over_five_decades(mean: float) -> None:
+    information = count_information(poisson, mean, most=400)
+    eta = torch.tensor([mean], dtype=torch.float64)
+    assert slope(Poisson(), eta).item() ** 2 == pytest.approx(information, rel=1e-9)
+    assert slope(Poisson(log_rate=True), eta.log()).item() ** 2 == pytest.approx(information * mean**2, rel=1e-9)
+
+
+@pytest.mark.parametrize("theta", [0.5, 3.0, 40.0])
+@pytest.mark.parametrize("mean", [1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0])
+def test_negative_binomial_is_an_isometry_over_five_decades(mean: float, theta: float) -> None:
+    information = count_information(
+        negative_binomial(theta), mean, most=int(100 + 60 * (mean + mean**2 / theta) ** 0.5 + 8 * mean / theta * 6)
+    )
+    eta = torch.tensor([mean], dtype=torch.float64)
+    assert slope(NegativeBinomial(theta), eta).item() ** 2 == pytest.approx(information, rel=1e-6)
+    assert slope(NegativeBinomial(theta, log_rate=True), eta.log()).item() ** 2 == pytest.approx(
+        information * mean**2, rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1.0, 10.0])
+def test_categorical_is_an_isometry(scale: float) -> None:
+    logits = scale * torch.randn(4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    score = torch.func.jacrev(lambda x: torch.log_softmax(x, -1))(logits)
+    information = torch.einsum("k,ki,kj->ij", logits.softmax(-1), score, score)
+    jacobian = torch.func.jacrev(Categorical(logits=True))(logits)
+    torch.testing.assert_close(jacobian.mT @ jacobian, information, rtol=1e-9, atol=1e-14)
+    through = torch.func.jacrev(lambda x: Categorical()(x.softmax(-1)))(logits)
+    torch.testing.assert_close(through, jacobian, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("log_mean", [-1400.0, -80.0, -1e-8, 0.0, 1e-8, 3.0, 80.0, 1200.0])
+def test_log_means_to_full_precision_at_every_size(log_mean: float) -> None:
+    with mpmath.workdps(60):
+        e = mpmath.exp(mpmath.mpf(log_mean) / 2)
+        value, derivative = float(2 * mpmath.asinh(e)), float(e / mpmath.sqrt(1 + e**2))
+    x, chart = torch.tensor([log_mean], dtype=torch.float64), NegativeBinomial(1.0, log_rate=True)
+    assert chart(x).item() == pytest.approx(value, rel=1e-15, abs=1e-300)
+    assert slope(chart, x).item() == pytest.approx(derivative, rel=4e-15, abs=1e-300)
+
+
+def test_columns_put_informations_side_by_side() -> None:
+    chart = Columns((Gaussian(0.5), 2), (Poisson(), 1), (Categorical(logits=True), 3))
+    x = torch.tensor([[0.3, -1.0, 4.0, 0.0, 1.0, -1.0]], dtype=torch.float64)
+    expected = torch.cat([2 * x[:, :2], torch.tensor([[4.0]]), Categorical(logits=True)(x[:, 3:])], 1)
+    torch.testing.assert_close(chart(x), expected)
+    with pytest.raises(DecoderError, match=r"\(N, 6\); got \(1, 5\)"):
+        chart(x[:, :5])
+    for parts in ((), (Poisson(),), ((Poisson(), 0),)):
+        with pytest.raises(OptionError, match="pairs"):
+            Columns(*parts)
+
+
+def test_means_of_exactly_zero_have_no_infinite_derivative() -> None:
+    zero = torch.zeros(1, dtype=torch.float64)
+    for chart in (Poisson(), NegativeBinomial(2.0)):
+        assert chart(zero).item() == 0 and slope(chart, zero).item() == 0
+    p = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    assert Categorical()(p).tolist() == [0.0, 2.0] and slope(Categorical(), p).isfinite().all()
 
 
 def test_both_ways_to_bernoulli_agree() -> None:
@@ -93,6 +175,15 @@ def test_refusals() -> None:
             Gaussian(sigma)
     with pytest.raises(DecoderError, match="logits=True"):
         Bernoulli()(torch.tensor([[1.2]]))
+    for p in ([[0.5, 0.6]], [[-0.1, 1.1]]):
+        with pytest.raises(DecoderError, match="logits=True"):
+            Categorical()(torch.tensor(p))
+    for chart in (Poisson(), NegativeBinomial(1.0)):
+        with pytest.raises(DecoderError, match="log_rate=True"):
+            chart(torch.tensor([[-0.1]]))
+    for theta in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(OptionError, match="positive and finite"):
+            NegativeBinomial(theta)
     space = Pullback(lambda z: z.repeat(1, 2), chart=Chart(lambda x: x @ torch.ones(9, 9)))
     with pytest.raises(DecoderError, match="the chart failed"):
         space.metric(torch.zeros(2))

@@ -5,6 +5,7 @@ For a likelihood `P(x | eta)` whose Fisher information is diagonal in `eta`, the
 of the model (Rao 1945; Arvanitidis et al. 2022, arXiv 2106.05367).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -62,6 +63,120 @@ def _from_logits(logits: Tensor) -> Tensor:
     positive = logits > 0
     angle = 2 * torch.atan(torch.exp(0.5 * torch.where(positive, -logits, logits)))
     return torch.where(positive, torch.pi - angle, angle)
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """`2 sqrt p` over the last axis, from probabilities or, better, from logits.
+
+    Its image lies on spheres of radius 2, one for each distribution, where the Fisher-Rao distance is the great circle.
+
+    >>> Categorical()(torch.tensor([0.25, 0.75])).tolist()
+    [1.0, 1.7320507764816284]
+    """
+
+    logits: bool = False
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.logits:
+            return 2 * torch.exp(0.5 * torch.log_softmax(x, -1))
+        with torch.no_grad():
+            if bool((x < 0).any()) or bool(((x.sum(-1) - 1).abs() > 1e-3).any()):
+                raise DecoderError(
+                    "Categorical() expects probabilities from the decoder that sum to 1 over its last axis; got others. "
+                    "If it returns logits use Categorical(logits=True)."
+                )
+        return 2 * _sqrt(x)
+
+
+@dataclass(frozen=True)
+class Poisson:
+    """`2 sqrt mu` of a mean `mu`, or from its logarithm `l`: `2 exp(l / 2)`.
+
+    >>> Poisson()(torch.tensor([4.0])).item()
+    4.0
+    """
+
+    log_rate: bool = False
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.log_rate:
+            return 2 * torch.exp(0.5 * x)
+        _require_means(x, "Poisson")
+        return 2 * _sqrt(x)
+
+
+@dataclass(frozen=True)
+class NegativeBinomial:
+    """`2 sqrt(theta) asinh sqrt(mu / theta)` of a mean `mu` at fixed dispersion `theta`, variance `mu + mu^2 / theta`.
+
+    >>> round(NegativeBinomial(theta=2.0)(torch.tensor([2.0])).item(), 4)
+    2.4929
+    """
+
+    theta: float
+    log_rate: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.theta < math.inf:
+            raise OptionError(f"NegativeBinomial(theta): the dispersion must be positive and finite; got {self.theta}.")
+
+    def __call__(self, x: Tensor) -> Tensor:
+        root = math.sqrt(self.theta)
+        if self.log_rate:
+            return 2 * root * _asinh_exp(0.5 * (x - math.log(self.theta)))
+        _require_means(x, "NegativeBinomial")
+        return 2 * root * torch.asinh(_sqrt(x / self.theta))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Charts side by side: of a decoder's output `(N, D)` the first columns to the first chart, and so on.
+
+    Independent observations of several kinds: their information adds, so that the charts' coordinates stand side by side.
+
+    Args:
+        parts: pairs of a chart and the number of columns that it takes; the numbers must add up to D.
+
+    >>> Columns((Gaussian(0.5), 1), (Poisson(), 2))(torch.tensor([[1.0, 4.0, 9.0]])).tolist()
+    [[2.0, 4.0, 6.0]]
+    """
+
+    parts: tuple[tuple[Callable[[Tensor], Tensor], int], ...]
+
+    def __init__(self, *parts: tuple[Callable[[Tensor], Tensor], int]) -> None:
+        sound = all(isinstance(part, tuple) and len(part) == 2 and callable(part[0]) and part[1] >= 1 for part in parts)
+        if not parts or not sound:
+            raise OptionError(f"Columns takes pairs (chart, number of columns), such as (Poisson(), 20); got {parts!r}.")
+        object.__setattr__(self, "parts", parts)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        widths = [width for _, width in self.parts]
+        if x.ndim != 2 or x.shape[1] != sum(widths):
+            raise DecoderError(f"Columns of widths {widths} expect decoder outputs (N, {sum(widths)}); got {tuple(x.shape)}.")
+        return torch.cat([chart(y).flatten(1) for (chart, _), y in zip(self.parts, x.split(widths, 1), strict=True)], 1)
+
+
+def _sqrt(x: Tensor) -> Tensor:
+    """Square roots whose derivative at exactly 0 is 0, where the true one is infinite."""
+    inside = x > 0
+    return torch.where(inside, torch.sqrt(torch.where(inside, x, 1.0)), 0.0)
+
+
+def _asinh_exp(a: Tensor) -> Tensor:
+    """`asinh(exp(a))` at every size of a."""
+    large = a > 0
+    small = torch.asinh(torch.exp(torch.where(large, 0.0, a)))
+    return torch.where(large, a + torch.log1p(torch.sqrt(1 + torch.exp(-2 * torch.where(large, a, 0.0)))), small)
+
+
+def _require_means(x: Tensor, chart: str) -> None:
+    with torch.no_grad():
+        if bool((x < 0).any()):
+            raise DecoderError(
+                f"{chart} expects means, not negative, from the decoder; got negative values. "
+                f"If it returns their logarithms use log_rate=True."
+            )
 
 
 @dataclass(frozen=True)
