@@ -11,7 +11,7 @@ from egregium.numerics.derivatives import Map, jacobian_and_acceleration, jvp
 PANELS = 8
 FINER = 4
 NODES = 4
-ROUNDING = 1e-6
+ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-4}
 KEPT, HALVED = 0.6, 0.08  # of the defect, with FINER times as many panels: what kinks leave, and jumps of f''
 
 
@@ -31,7 +31,7 @@ def smoothness(f: Map, start: Tensor, end: Tensor) -> Smoothness:
     derivatives a segment.
     """
     coarse, fine = (_defect(f, start, end, panels) for panels in (PANELS, PANELS * FINER))
-    floor = ROUNDING if start.dtype == torch.float64 else 1e-3
+    floor = ROUNDING[start.dtype]
     if fine <= floor:
         return Smoothness.SMOOTH
     if fine > KEPT * coarse:

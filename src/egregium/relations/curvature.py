@@ -31,7 +31,6 @@ from egregium.spaces.points import flat
 
 CACHED = 1 << 22
 LOOKED_AT = 16
-REACH = 1.0
 
 
 def riemann(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> Tensor:
@@ -126,10 +125,13 @@ def _computed(space: ImmersedSpace, z: Tensor, force: bool, read: Callable[[_Ben
 
 
 def _require_smooth(space: ImmersedSpace, points: Tensor, force: bool) -> None:
-    """Look at the decoder along lines from some of the points, as far as the points are spread."""
+    """Look at the decoder along lines from some of the points, as long as a radius of curvature, or a unit where it is flat."""
     start = points[torch.linspace(0, len(points) - 1, LOOKED_AT, device=points.device).long()]
+    at = _Bending.at(space, start)
     directions = torch.randn(start.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(start)
-    found = smoothness(space.immerse, start, start + REACH * directions)
+    unit = torch.linalg.solve_triangular(at.r, _normed(directions)[..., None], upper=True)[..., 0]
+    radius = 1 / torch.linalg.vector_norm(at.form.flatten(1), dim=-1)
+    found = smoothness(space.immerse, start, start + torch.minimum(radius, 1 / unit.norm(dim=-1))[:, None] * unit)
     if found is Smoothness.KINKED and not force:
         raise DecoderError(
             "the decoder has kinks (ReLU?): its curvature sits in them and is zero or meaningless elsewhere. "
