@@ -121,7 +121,7 @@ def test_columns_put_informations_side_by_side() -> None:
         chart(x[:, :5])
     for parts in ((), (Poisson(),), ((Poisson(), 0),)):
         with pytest.raises(OptionError, match="pairs"):
-            Columns(*parts)
+            Columns(*parts)  # type: ignore[arg-type]
 
 
 def test_means_of_exactly_zero_have_no_infinite_derivative() -> None:

@@ -29,6 +29,9 @@ def close(space: ImmersedSpace, z0: Tensor, z1: Tensor, velocity: Tensor, rtol: 
     Velocities outside its basin, near conjugate points say, are not ok and stay at their best. Equal points need none.
     Cost: a shot, and a `spread` a round; velocities good to 1e-3 take two or three rounds.
     """
+    if not len(z0):
+        none = velocity[:, 0]
+        return Closed(velocity, none, none > 0)
     step_rtol = max(FINER * rtol, 4 * torch.finfo(z0.dtype).eps)
     length, goal = space.norm(z0, velocity), space.immerse(z1)
     best, step = velocity.clone(), torch.zeros_like(velocity)
