@@ -8,12 +8,14 @@ from egregium.relations.explog import exp, log
 from egregium.relations.independent_draw import IndependentDrawLength
 from egregium.relations.jacobi import conjugate_time, jacobi_field
 from egregium.relations.latent import LatentDistance
+from egregium.relations.mean import Mean, mean
 from egregium.relations.neighbors import neighbors
 from egregium.relations.parallel_transport import transport
 from egregium.relations.volume import LogVolume, log_volume
 
 __all__ = [
-    "Angle", "Chord", "Density", "GeodesicDistance", "IndependentDrawLength", "LatentDistance", "LogVolume", "StraightLength",
+    "Angle", "Chord", "Density", "GeodesicDistance", "IndependentDrawLength", "LatentDistance", "LogVolume", "Mean",
+    "StraightLength",
     "angle", "chord", "conjugate_time", "curvature", "distance", "exp", "jacobi_field", "log", "log_density", "log_volume",
-    "neighbors", "straight_length", "transport",
+    "mean", "neighbors", "straight_length", "transport",
 ]  # fmt: skip
