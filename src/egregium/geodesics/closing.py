@@ -32,17 +32,16 @@ def close(space: ImmersedSpace, z0: Tensor, z1: Tensor, velocity: Tensor, rtol: 
     if not len(z0):
         none = velocity[:, 0]
         return Closed(velocity, none, none > 0)
-    step_rtol = max(FINER * rtol, 4 * torch.finfo(z0.dtype).eps)
     length, goal = space.norm(z0, velocity), space.immerse(z1)
     best, step = velocity.clone(), torch.zeros_like(velocity)
-    first, _ = _short(space, z0, goal, shoot(space, z0, velocity, step_rtol))
+    first, _ = _short(space, z0, goal, shoot(space, z0, velocity, FINER * rtol))
     miss = torch.where(length > 0, first / length, 0.0)
     rows = (miss > rtol).nonzero().flatten()
     miss[rows] = torch.inf
     for _ in range(ROUNDS):
         if not len(rows):
             break
-        shot = spread(space, z0[rows], best[rows] + step[rows], step_rtol)
+        shot = spread(space, z0[rows], best[rows] + step[rows], FINER * rtol)
         distance, short = _short(space, z0[rows], goal[rows], shot)
         now = distance / length[rows]
         nearer = now < miss[rows]

@@ -12,7 +12,7 @@ from egregium.geodesics.attempts import Solved, solve
 from egregium.geodesics.closed import closed_form
 from egregium.geodesics.differentiable import with_gradients
 from egregium.geodesics.geodesic import Geodesic
-from egregium.geodesics.options import Options
+from egregium.geodesics.options import Options, require_on_fail
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.refine import Certified
 from egregium.geodesics.solvers import Solver
@@ -89,8 +89,7 @@ def connect(
 
 
 def _prepared(space: ImmersedSpace, z0: Tensor, z1: Tensor, on_fail: str) -> tuple[Tensor, Tensor]:
-    if on_fail not in ("raise", "mark"):
-        raise OptionError(f'on_fail must be "raise" or "mark"; got {on_fail!r}.')
+    require_on_fail(on_fail)
     if not hasattr(space, "prepare"):
         raise OptionError(f"connect measures in a space, such as eg.Pullback(decoder); got {type(space).__name__}: wrap it.")
     start, end = space.prepare(z0, z1)

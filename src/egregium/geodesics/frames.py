@@ -3,7 +3,7 @@ r"""Orthonormal frames along curves, and parallel transport by projection from e
 With `J_i = Q_i R_i` at nodes along a curve, the orthogonal part of `Q_{i+1}^T Q_i` carries coefficients from one frame to the
 next. The scheme is symmetric, so that its error is a series in even powers of the step; it is orthogonal, so that inner
 products are kept to rounding; and it knows the tangent spaces alone, so that it is exactly invariant under
-reparametrisation. References: Louis, Bone, Charlier, Durrleman 2017 (for ladders, which project in the same spirit).
+reparametrisation.
 """
 
 from collections.abc import Callable

@@ -16,6 +16,38 @@ FINEST = 4096
 FINEST_ROUGH = 512
 
 
+def require_tolerance(rtol: float, dtype: torch.dtype) -> None:
+    """Check that `rtol` is a number that computations in `dtype` can reach.
+
+    Raises: `OptionError`; `ToleranceError` below 50 eps.
+    """
+    if not isinstance(rtol, (int, float)):
+        raise OptionError(f"rtol must be a number such as 1e-3; got {rtol!r}.")
+    smallest = 50 * torch.finfo(dtype).eps
+    if not smallest <= rtol < 1:
+        raise ToleranceError(
+            f"rtol must lie in [{smallest:.1e}, 1) for {dtype}; got {rtol}. For less, convert decoder and points to float64."
+        )
+
+
+def require_on_fail(on_fail: str) -> None:
+    """Check that it is "raise" or "mark".
+
+    Raises: `OptionError`.
+    """
+    if on_fail not in ("raise", "mark"):
+        raise OptionError(f'on_fail must be "raise" or "mark"; got {on_fail!r}.')
+
+
+def require_steps(max_steps: int | None) -> None:
+    """Check that it is 1 or more, or None.
+
+    Raises: `OptionError`.
+    """
+    if max_steps is not None and max_steps < 1:
+        raise OptionError(f"max_steps must be at least 1; got {max_steps}.")
+
+
 @dataclass(frozen=True)
 class Options:
     """The options of `connect`, checked; `max_steps` are those at each number of segments."""
@@ -33,18 +65,10 @@ class Options:
 
         Raises: `OptionError`; `ToleranceError` for an `rtol` out of reach of the points' `dtype`.
         """
-        if not isinstance(rtol, (int, float)):
-            raise OptionError(f"rtol must be a number such as 1e-3; got {rtol!r}.")
         if solver is not None and not hasattr(solver, "minimise"):
             raise OptionError(f"solver must be an object of eg.solvers, such as eg.solvers.GaussNewton(); got {solver!r}.")
-        smallest = 50 * torch.finfo(dtype).eps
-        if not smallest <= rtol < 1:
-            raise ToleranceError(
-                f"rtol must lie in [{smallest:.1e}, 1) for {dtype}; got {rtol}. "
-                "For less, convert decoder and points to float64."
-            )
-        if max_steps is not None and max_steps < 1:
-            raise OptionError(f"max_steps must be at least 1; got {max_steps}.")
+        require_tolerance(rtol, dtype)
+        require_steps(max_steps)
         if support is not None and not isinstance(support, SupportGraph):
             raise OptionError(f"support must be a SupportGraph (see eg.neighbors); got {type(support).__name__}.")
         solver = GaussNewton() if solver is None else solver

@@ -58,7 +58,9 @@ def shoot(space: ImmersedSpace, z: Tensor, v: Tensor, rtol: float, *, segments: 
     for a relative error of 1e-6 on folded decoders.
     """
     equation = _Geodesics(space.immerse, z.shape[-1])
-    flow = integrate(equation.slope, torch.cat([z, v], -1), equation.size, rtol=rtol, segments=segments, max_steps=max_steps)
+    flow = integrate(
+        equation.slope, torch.cat([z, v], -1), equation.size, rtol=_reachable(rtol, z), segments=segments, max_steps=max_steps
+    )
     nodes, velocities = equation.parts(flow.states)
     return Shot(nodes, velocities, flow.steps, flow.status)
 
@@ -73,7 +75,7 @@ def spread(space: ImmersedSpace, z: Tensor, v: Tensor, rtol: float, *, segments:
     moving = torch.cat([torch.zeros_like(one), one], -1)
     equation = _Spreading(space.immerse, d)
     start = torch.cat([z, v, frame.flatten(1), resting.flatten(1), moving.flatten(1)], -1)
-    flow = integrate(equation.slope, start, equation.size, rtol=rtol, segments=segments, max_steps=max_steps)
+    flow = integrate(equation.slope, start, equation.size, rtol=_reachable(rtol, z), segments=segments, max_steps=max_steps)
     nodes, velocities, frames, fields, slopes = equation.parts(flow.states)
     return Spread(nodes, velocities, flow.steps, flow.status, frames, fields, slopes)
 
@@ -140,6 +142,11 @@ class _Spreading(_Geodesics):
         scale = 1 + torch.linalg.vector_norm(state[:, -4 * self.d**2 :], dim=-1)
         wrong = torch.linalg.vector_norm(torch.cat([fields, slopes], -2), dim=(-2, -1)) / scale
         return torch.maximum(base, torch.maximum(turned, wrong))
+
+
+def _reachable(rtol: float, z: Tensor) -> float:
+    """Smaller errors than rounding makes would never be met."""
+    return max(rtol, 4 * torch.finfo(z.dtype).eps)
 
 
 def _regular(block: Tensor, sound: Tensor) -> Tensor:

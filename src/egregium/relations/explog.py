@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from egregium.errors import NotConvergedError, OptionError, ToleranceError
+from egregium.errors import NotConvergedError
 from egregium.geodesics.closing import close
 from egregium.geodesics.connect import require_converged
+from egregium.geodesics.options import require_on_fail, require_steps, require_tolerance
 from egregium.geodesics.shooting import MAX_STEPS, shoot
 from egregium.protocols import ClosedForm, ImmersedSpace
 from egregium.relations.verbs import joined, where_ok
@@ -45,13 +46,9 @@ def exp(
     z, v = space.prepare(z, v, names=("z", "v"))
     if isinstance(space, ClosedForm):
         return space.exp(z, v)
-    smallest = 50 * torch.finfo(z.dtype).eps
-    if not smallest <= rtol < 1:
-        raise ToleranceError(f"rtol must lie in [{smallest:.1e}, 1) for {z.dtype}; got {rtol}.")
-    if max_steps is not None and max_steps < 1:
-        raise OptionError(f"max_steps must be at least 1; got {max_steps}.")
-    if on_fail not in ("raise", "mark"):
-        raise OptionError(f'on_fail must be "raise" or "mark"; got {on_fail!r}.')
+    require_tolerance(rtol, z.dtype)
+    require_steps(max_steps)
+    require_on_fail(on_fail)
     with torch.no_grad():
         shot = shoot(space.economical(), flat(z), flat(v), FINER * rtol, max_steps=max_steps or MAX_STEPS)
     end = shot.end.reshape(z.shape)

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from egregium.errors import NotConvergedError, OptionError
+from egregium.errors import NotConvergedError
+from egregium.geodesics.options import require_on_fail, require_tolerance
 from egregium.geodesics.shooting import Spread, spread
 from egregium.protocols import ImmersedSpace
 from egregium.spaces.points import flat
@@ -16,7 +17,7 @@ SINGULAR = 1e-5
 
 
 def jacobi_field(
-    space: ImmersedSpace, z: Tensor, v: Tensor, value: Tensor, slope: Tensor, *, rtol: float = 1e-6, on_fail: str = "raise"
+    space: ImmersedSpace, z: Tensor, v: Tensor, value: Tensor, slope: Tensor, *, rtol: float = 1e-5, on_fail: str = "raise"
 ) -> tuple[Tensor, Tensor]:
     r"""The Jacobi field along `t -> exp(z, t v)` with given value and covariant derivative at t = 0: both again at t = 1.
 
@@ -48,7 +49,7 @@ def jacobi_field(
     return parts[0], parts[1]
 
 
-def conjugate_time(space: ImmersedSpace, z: Tensor, v: Tensor, *, rtol: float = 1e-6, on_fail: str = "raise") -> Tensor:
+def conjugate_time(space: ImmersedSpace, z: Tensor, v: Tensor, *, rtol: float = 1e-5, on_fail: str = "raise") -> Tensor:
     """First t in (0, 1] at which `exp(z, t v)` is conjugate to z, `(*batch)`; infinite where there is none.
 
     There the exponential map is singular, and beyond it geodesics from z are not even locally shortest. Invariant. Found to
@@ -100,8 +101,8 @@ def _narrowed(fields: Tensor, slopes: Tensor, place: Tensor) -> tuple[Tensor, Te
 
 
 def _spread(space: ImmersedSpace, z: Tensor, v: Tensor, rtol: float, on_fail: str, segments: int) -> Spread:
-    if on_fail not in ("raise", "mark"):
-        raise OptionError(f'on_fail must be "raise" or "mark"; got {on_fail!r}.')
+    require_on_fail(on_fail)
+    require_tolerance(rtol, z.dtype)
     shot = spread(space.economical(), flat(z), flat(v), FINER * rtol, segments=segments)
     failed = shot.status != Status.CONVERGED
     if on_fail == "raise" and bool(failed.any()):

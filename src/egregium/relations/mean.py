@@ -9,6 +9,7 @@ from torch import Tensor
 
 from egregium.errors import NotConvergedError, OptionError, ShapeError
 from egregium.geodesics.connect import connect
+from egregium.geodesics.options import require_on_fail, require_steps, require_tolerance
 from egregium.geodesics.shooting import shoot
 from egregium.protocols import ClosedForm, ImmersedSpace
 from egregium.status import Status
@@ -87,13 +88,12 @@ def mean(
     >>> mean(Euclidean(2), torch.tensor([[0.0, 0.0], [2.0, 4.0]])).point.tolist()
     [1.0, 2.0]
     """
-    if on_fail not in ("raise", "mark"):
-        raise OptionError(f'on_fail must be "raise" or "mark"; got {on_fail!r}.')
-    if max_steps < 1:
-        raise OptionError(f"max_steps must be at least 1; got {max_steps}.")
+    require_on_fail(on_fail)
+    require_steps(max_steps)
     (points,) = space.prepare(points, names=("points",))
     if points.ndim != 2:
         raise ShapeError(f"points must have shape (N, d); got {tuple(points.shape)}.")
+    require_tolerance(rtol, points.dtype)
     share = _shares(points, weights)
     with torch.no_grad():
         x = space.immerse(points)

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
-from egregium.errors import NotConvergedError, OptionError, ShapeError
+from egregium.errors import NotConvergedError, ShapeError
 from egregium.geodesics.closing import close
 from egregium.geodesics.frames import Frames, orthogonal
 from egregium.geodesics.geodesic import Geodesic
+from egregium.geodesics.options import require_on_fail, require_tolerance
 from egregium.geodesics.shooting import spread
 from egregium.numerics.extrapolation import limit
 from egregium.protocols import ClosedForm, ImmersedSpace
@@ -16,7 +17,7 @@ COARSE = 4
 FINER = 0.01
 
 
-def transport(space: ImmersedSpace, g: Geodesic | Tensor, v: Tensor, *, rtol: float = 1e-6, on_fail: str = "raise") -> Tensor:
+def transport(space: ImmersedSpace, g: Geodesic | Tensor, v: Tensor, *, rtol: float = 1e-5, on_fail: str = "raise") -> Tensor:
     r"""Parallel transport of tangent vectors `v` `(*batch, d)` from the start to the end of each curve, `(*batch, d)`.
 
     Tangent vectors at the end with all inner products kept, to rounding; they transform by the Jacobian of a
@@ -27,12 +28,13 @@ def transport(space: ImmersedSpace, g: Geodesic | Tensor, v: Tensor, *, rtol: fl
         g: geodesics, whose direction is refined until they close to `rtol`, as in `log`; or nodes `(*batch, n, d)` at uniform
             parameters of smooth curves, `n - 1` a multiple of 4.
         v: tangent vectors at the start.
-        rtol: angle by which the extrapolation may still be off, in radians.
+        rtol: of one's own curves, the angle in radians by which the extrapolation may still be off; of geodesics, that to
+            which they close and the frame keeps orthonormal.
         on_fail: "raise" `NotConvergedError`, whose `.result` is the vectors, or "mark" rows that are not that exact by NaN.
 
     Cost: along geodesics that of `log` and of as many steps again; along one's own curves a Jacobian a node.
 
-    References: do Carmo 1992, Riemannian Geometry, chapter 2; Louis et al. 2018 (arXiv 1711.08725) for schemes of this kind.
+    References: do Carmo 1992, Riemannian Geometry, chapter 2.
 
     >>> from egregium.spaces import Euclidean
     >>> from egregium.geodesics import connect
@@ -40,9 +42,9 @@ def transport(space: ImmersedSpace, g: Geodesic | Tensor, v: Tensor, *, rtol: fl
     >>> transport(plane, connect(plane, torch.zeros(2), torch.ones(2)), torch.tensor([1.0, 2.0])).tolist()
     [1.0, 2.0]
     """
-    if on_fail not in ("raise", "mark"):
-        raise OptionError(f'on_fail must be "raise" or "mark"; got {on_fail!r}.')
+    require_on_fail(on_fail)
     (v,) = space.prepare(v, names=("v",))
+    require_tolerance(rtol, v.dtype)
     if isinstance(g, Geodesic) and isinstance(space, ClosedForm):
         return space.transport(g(0.0), g(1.0), v)
     with torch.no_grad():
@@ -64,7 +66,7 @@ def _followed(space: ImmersedSpace, g: Geodesic, v: Tensor, rtol: float) -> tupl
         raise ShapeError(f"v must have shape {(*g.length.shape, v.shape[-1])}, a vector a curve; got {tuple(v.shape)}.")
     start, end, d = flat(g(0.0)), flat(g(1.0)), v.shape[-1]
     closed = close(space, start, end, flat(g.initial_velocity), rtol)
-    shot = spread(space, start, closed.velocity, max(FINER * rtol, 4 * torch.finfo(v.dtype).eps))
+    shot = spread(space, start, closed.velocity, FINER * rtol)
     arrived = torch.isfinite(shot.end).all(-1)
     ends = Frames.along(space.immerse, torch.stack([end, torch.where(arrived[:, None], shot.end, end)], 1))
     one = torch.eye(d, dtype=v.dtype, device=v.device)
