@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from egregium.errors import NotConvergedError
+from egregium.errors import NotConvergedError, ToleranceError
 from egregium.relations import conjugate_time, exp, jacobi_field
 from egregium.spaces import Euclidean, Pullback
 from egregium.testing.surfaces import Cylinder
@@ -75,3 +75,12 @@ def test_failures_are_raised_or_marked() -> None:
         with pytest.raises(NotConvergedError, match="did not arrive"):
             verb()
         assert verb(on_fail="mark").isnan().all()
+
+
+def test_single_precision_goes_as_far_as_it_can() -> None:
+    space, (z, v, w) = Pullback(sphere, dim=2), 0.4 * normal(3, 4, 2)
+    exact = jacobi_field(space, z, v, torch.zeros_like(w), w)[0]
+    found = jacobi_field(space, z.float(), v.float(), torch.zeros_like(w).float(), w.float())[0]
+    torch.testing.assert_close(found, exact.float(), rtol=1e-3, atol=1e-4)
+    with pytest.raises(ToleranceError, match="rtol must lie in"):
+        jacobi_field(space, z.float(), v.float(), v.float(), w.float(), rtol=1e-6)

@@ -126,3 +126,10 @@ def test_refusals(call, error: type[Exception], words: str) -> None:
     a, b, _ = triangle(2)
     with pytest.raises(error, match=words):
         call(connect(SPACE, a, b), normal(2, 2))
+
+
+def test_single_precision_goes_as_far_as_it_can() -> None:
+    (a, b, _), v = triangle(3), normal(3, 2)
+    exact = transport(SPACE, connect(SPACE, a, b, rtol=1e-8), v)
+    found = transport(SPACE, connect(SPACE, a.float(), b.float()), v.float())
+    torch.testing.assert_close(found, exact.float(), rtol=1e-3, atol=1e-3)

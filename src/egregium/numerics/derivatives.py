@@ -41,8 +41,7 @@ def jvp(f: Map, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
 def jacobian(f: Map, z: Tensor) -> Tensor:
     """Jacobians `(N, D, d)`. Cost: 3 + 2 d calls."""
     _, _, u, pulled = _linearised(f, z)
-    columns = [torch.autograd.grad(pulled, u, axis.expand_as(z), retain_graph=True)[0] for axis in _axes(z)]
-    return torch.stack(columns, -1)
+    return _columns(pulled, u, z)
 
 
 def jacobian_and_hessian(f: Map, z: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,29 +64,31 @@ def jacobian_and_hessian(f: Map, z: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
 def jacobian_and_acceleration(f: Map, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """Jacobians `(N, D, d)` and second derivatives `f''(v, v)` `(N, D)` along v `(N, d)`. Cost: some `6 + 2 d` calls."""
     leaf, _, u, pulled = _linearised(f, z)
-    columns = [torch.autograd.grad(pulled, u, axis.expand_as(z), retain_graph=True)[0] for axis in _axes(z)]
-    return torch.stack(columns, -1), _bent(pulled, leaf, u, [(v, v)])[0]
+    return _columns(pulled, u, z), _bent(pulled, leaf, u, [(v, v)])[0]
 
 
 def jacobian_and_bends(f: Map, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """Jacobians and `f''(v, axis)`, both `(N, D, d)`. Cost: some `6 + 4 d` calls."""
     leaf, _, u, pulled = _linearised(f, z)
-    axes = [axis.expand_as(z) for axis in _axes(z)]
-    columns = [torch.autograd.grad(pulled, u, axis, retain_graph=True)[0] for axis in axes]
-    return torch.stack(columns, -1), torch.stack(_bent(pulled, leaf, u, [(v, axis) for axis in axes]), -1)
+    bends = _bent(pulled, leaf, u, [(v, axis.expand_as(z)) for axis in _axes(z)])
+    return _columns(pulled, u, z), torch.stack(bends, -1)
 
 
 def jacobian_and_second(f: Map, z: Tensor) -> tuple[Tensor, Tensor]:
     """Jacobians `(N, D, d)` and second derivatives `(N, D, d, d)`. Cost: some `2 d (d + 3)` calls."""
     leaf, _, u, pulled = _linearised(f, z)
     axes = [axis.expand_as(z) for axis in _axes(z)]
-    columns = [torch.autograd.grad(pulled, u, axis, retain_graph=True)[0] for axis in axes]
     d = len(axes)
     first, second = torch.triu_indices(d, d).tolist()
     bends = _bent(pulled, leaf, u, [(axes[i], axes[j]) for i, j in zip(first, second, strict=True)])
-    whole = torch.zeros(*columns[0].shape, d, d, dtype=z.dtype, device=z.device)
+    whole = u.new_zeros(*u.shape, d, d)
     whole[..., first, second] = whole[..., second, first] = torch.stack(bends, -1)
-    return torch.stack(columns, -1), whole
+    return _columns(pulled, u, z), whole
+
+
+def _columns(pulled: Tensor, u: Tensor, z: Tensor) -> Tensor:
+    """The Jacobian from `J^T u`, a column a backward pass."""
+    return torch.stack([torch.autograd.grad(pulled, u, axis.expand_as(z), retain_graph=True)[0] for axis in _axes(z)], -1)
 
 
 def _bent(pulled: Tensor, leaf: Tensor, u: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> list[Tensor]:

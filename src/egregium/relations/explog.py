@@ -16,7 +16,7 @@ from egregium.relations.verbs import joined, where_ok
 from egregium.spaces.points import flat
 from egregium.status import Status, describe
 
-FINER = 0.1
+FINER = 0.1  # of the tolerance asked for: that of one step
 
 
 def exp(

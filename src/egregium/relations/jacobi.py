@@ -10,7 +10,7 @@ from egregium.protocols import ImmersedSpace
 from egregium.spaces.points import flat
 from egregium.status import Status, describe
 
-FINER = 0.01
+FINER = 0.01  # of the tolerance asked for: that of one step
 LOOKS = 128
 NARROWED = 48
 SINGULAR = 1e-5

@@ -7,14 +7,14 @@ from egregium.errors import NotConvergedError, ShapeError
 from egregium.geodesics.closing import close
 from egregium.geodesics.frames import Frames, orthogonal
 from egregium.geodesics.geodesic import Geodesic
+from egregium.geodesics.measure import extrapolate
 from egregium.geodesics.options import require_on_fail, require_tolerance
 from egregium.geodesics.shooting import spread
-from egregium.numerics.extrapolation import limit
 from egregium.protocols import ClosedForm, ImmersedSpace
 from egregium.spaces.points import flat
 
 COARSE = 4
-FINER = 0.01
+FINER = 0.01  # of the tolerance asked for: that of one step
 
 
 def transport(space: ImmersedSpace, g: Geodesic | Tensor, v: Tensor, *, rtol: float = 1e-5, on_fail: str = "raise") -> Tensor:
@@ -82,14 +82,15 @@ def _given(space: ImmersedSpace, nodes: Tensor, v: Tensor, rtol: float) -> tuple
     if nodes.shape[:-2] != v.shape[:-1] or nodes.shape[-1] != v.shape[-1] or (nodes.shape[-2] - 1) % COARSE:
         raise ShapeError(f"nodes must have shape {expected} with n - 1 a multiple of {COARSE}; got {tuple(nodes.shape)}.")
     (nodes,) = space.prepare(nodes, names=("nodes",))
-    carried, error = _carried(space, nodes.reshape(-1, *nodes.shape[-2:]), flat(v), rtol)
+    carried, error = _carried(space, nodes.reshape(-1, *nodes.shape[-2:]), flat(v))
     return carried, error <= rtol
 
 
-def _carried(space: ImmersedSpace, nodes: Tensor, v: Tensor, rtol: float) -> tuple[Tensor, Tensor]:
+def _carried(space: ImmersedSpace, nodes: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """Vectors `(P, d)` at the end of curves through nodes `(P, n, d)`, and their error in radians `(P,)`."""
     frames, segments = Frames.along(space.immerse, nodes), nodes.shape[1] - 1
-    coarse = next(n for n in range(COARSE, segments + 1) if segments % n == 0 and (segments // n).bit_count() == 1)
-    turn, error = limit(lambda n: frames.every(segments // n).turns[:, -1], coarse, rtol, segments)
+    strides = [1 << k for k in range(segments.bit_length()) if segments % (COARSE << k) == 0]
+    turn, error = extrapolate([frames.every(stride).turns[:, -1].flatten(1) for stride in reversed(strides)])
+    turn = turn.unflatten(1, (v.shape[-1], v.shape[-1]))
     coefficients = (orthogonal(turn) @ frames.coefficients(0, v)[..., None])[..., 0]
-    return frames.vectors(-1, coefficients), error * v.shape[-1] ** 0.5
+    return frames.vectors(-1, coefficients), error
