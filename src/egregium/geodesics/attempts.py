@@ -6,12 +6,14 @@ import torch
 from torch import Tensor
 
 from egregium.geodesics.certificate import degenerate
+from egregium.geodesics.metric_table import MetricTable
 from egregium.geodesics.options import Options
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.refine import Certified, refine
 from egregium.geodesics.search import Found, folded, search, widened
 from egregium.geodesics.starts import RESOLVED, TUNNELLED, Candidates, along_chord, ranked
-from egregium.geodesics.support import out_of_support, routes
+from egregium.geodesics.support import Routes, out_of_support, routes
+from egregium.geodesics.tabulated import OnTable, solve_on_table
 from egregium.protocols import ImmersedSpace
 from egregium.status import Status
 
@@ -56,9 +58,42 @@ class Solved:
         )
 
 
-def solve(space: ImmersedSpace, problem: Problem, options: Options, users: Candidates | None) -> Solved:
+def solve(
+    space: ImmersedSpace, problem: Problem, options: Options, users: Candidates | None, table: MetricTable | None
+) -> Solved:
+    """Solve each pair on the `table`, if there is one; those that are left over, on the decoder."""
+    along = None if options.support is None else routes(space, problem, options.support, RESOLVED)
+    if table is None or users is not None:
+        return _solved_on_decoder(space, problem, options, users, along)
+    further = [] if along is None else [problem.nodes(along.vertices)]
+    left = torch.ones(len(problem), dtype=torch.bool, device=problem.z0.device)
+    parts, order = [], []
+    for part in solve_on_table(table, problem, options.rtol, further):
+        part = part[_in_support(space, part, along, options)]
+        lower = torch.minimum(problem.chord[part.rows] * (1 - 8 * torch.finfo(problem.z0.dtype).eps), part.certified.length)
+        parts.append(Solved(lower, part.second_best, part.certified))
+        order.append(part.rows)
+        left[part.rows] = False
+    rows = left.nonzero().flatten()
+    if len(rows):
+        parts.append(_solved_on_decoder(space, problem[rows], options, None, None if along is None else along[rows]))
+        order.append(rows)
+    return Solved.joined(parts, torch.cat(order))
+
+
+def _in_support(space: ImmersedSpace, part: OnTable, along: Routes | None, options: Options) -> Tensor:
+    """Whether the support has nothing against the curves, `(k,)`."""
+    if along is None or options.support is None:
+        return torch.ones_like(part.rows, dtype=torch.bool)
+    return along.connected[part.rows] & ~out_of_support(space, part.x, options.support)
+
+
+def _solved_on_decoder(
+    space: ImmersedSpace, problem: Problem, options: Options, users: Candidates | None, along: Routes | None
+) -> Solved:
     """Solve each pair with the segments that its starts need; where these prove too few, with more and from every start."""
-    starts, disconnected = _starts(space, problem, options, users)
+    disconnected = torch.zeros(len(problem), dtype=torch.bool, device=problem.z0.device) if along is None else ~along.connected
+    starts = _starts(problem, options, users, along)
     segments, every = starts.segments.clone(), torch.full_like(disconnected, users is not None)
     left = torch.ones_like(disconnected)
     parts, order = [], []
@@ -76,20 +111,15 @@ def solve(space: ImmersedSpace, problem: Problem, options: Options, users: Candi
     return Solved.joined(parts, torch.cat(order))
 
 
-def _starts(space: ImmersedSpace, problem: Problem, options: Options, users: Candidates | None) -> tuple[Candidates, Tensor]:
-    """Curves to start from, and which pairs the support does not connect."""
-    disconnected = torch.zeros(len(problem), dtype=torch.bool, device=problem.z0.device)
-    along = None
-    if options.support is not None:
-        along = routes(space, problem, options.support, RESOLVED)
-        disconnected = ~along.connected
+def _starts(problem: Problem, options: Options, users: Candidates | None, along: Routes | None) -> Candidates:
+    """Curves to start from."""
     extra = [] if along is None else [problem.nodes(along.vertices)]
     if users is not None:
         candidates = users.and_then(extra)
     else:
         candidates = ranked(problem, [along_chord(problem), problem.nodes(problem.straight(RESOLVED)), *extra])
     fixed = options.solver.segments
-    return candidates if fixed is None else candidates.followed_with(fixed[0]), disconnected
+    return candidates if fixed is None else candidates.followed_with(fixed[0])
 
 
 @dataclass(frozen=True)

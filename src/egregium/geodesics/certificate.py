@@ -7,6 +7,7 @@ from egregium.geodesics.problem import Problem
 from egregium.geodesics.second_order import SecondOrder
 from egregium.geodesics.solvers.base import Solution
 from egregium.numerics.derivatives import jacobian, row_chunks
+from egregium.numerics.tridiagonal import BlockTridiagonal
 
 CURVATURE_MARGIN = 1e-3
 SOFT = 0.025
@@ -29,16 +30,22 @@ def second_variation(problem: Problem, solution: Solution) -> tuple[Tensor, Tens
     descent = torch.zeros_like(solution.vertices)
     rows = (~minimum & torch.isfinite(hessian.diagonal).all((-1, -2, -3))).nonzero().flatten()
     if len(rows):
-        factor, info = torch.linalg.cholesky_ex(model[rows].dense())
-        regular = info == 0
-        rows, factor = rows[regular], factor[regular]
-        white = torch.linalg.solve_triangular(factor, hessian[rows].dense(), upper=False)
-        white = torch.linalg.solve_triangular(factor, white.mT, upper=False)
-        lowest = torch.linalg.eigh(0.5 * (white + white.mT)).eigenvectors[..., 0]
-        step = torch.linalg.solve_triangular(factor.mT, lowest[..., None], upper=True)[..., 0]
-        unit = (2 * solution.energy[rows]).sqrt().to(step.dtype)
-        descent[rows] = (step * unit[:, None]).reshape(-1, *solution.vertices.shape[1:])
+        descent[rows] = steepest_descent(model[rows], hessian[rows], solution.energy[rows])
     return minimum, descent, whole.convex(descent)
+
+
+def steepest_descent(metric: BlockTridiagonal, hessian: BlockTridiagonal, energy: Tensor) -> Tensor:
+    """Generalised eigenvectors `v` `(P, n, d)` of the least eigenvalue, with `<v, M v> / 2 = E`; 0 where M is singular."""
+    p, n, d = metric.diagonal.shape[:3]
+    step = metric.diagonal.new_zeros(p, n, d)
+    factor, info = torch.linalg.cholesky_ex(metric.dense())
+    rows = (info == 0).nonzero().flatten()
+    white = torch.linalg.solve_triangular(factor[rows], hessian[rows].dense(), upper=False)
+    white = torch.linalg.solve_triangular(factor[rows], white.mT, upper=False)
+    lowest = torch.linalg.eigh(0.5 * (white + white.mT)).eigenvectors[..., 0]
+    found = torch.linalg.solve_triangular(factor[rows].mT, lowest[..., None], upper=True)[..., 0]
+    unit = (2 * energy[rows]).sqrt().to(found.dtype)
+    return step.index_copy(0, rows, (found * unit[:, None]).unflatten(-1, (n, d)))
 
 
 def soft(problem: Problem, solution: Solution) -> Tensor:

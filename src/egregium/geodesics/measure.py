@@ -94,7 +94,7 @@ def rectify(problem: Problem, vertices: Tensor, x: Tensor) -> Rectified:
     """
     z = problem.nodes(vertices)
     pieces, error = _pieces(problem, z, x)
-    return Rectified(pieces.sum(-1), error, _by_arc_length(z, pieces))
+    return Rectified(pieces.sum(-1), error, by_arc_length(z, pieces))
 
 
 def _pieces(problem: Problem, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,8 +118,23 @@ def _chords(points: Tensor) -> Tensor:
     return torch.linalg.vector_norm(points.diff(dim=2), dim=-1).double()
 
 
-def _by_arc_length(z: Tensor, pieces: Tensor) -> Curve:
-    """The spline through z with its parameter made proportional to arc length, whose derivative a spline gives in turn."""
+def rounding(x: Tensor, energy: Tensor) -> Tensor:
+    """What rounding leaves uncertain of the lengths of curves x `(P, T + 1, A)`, relatively, `(P,)`.
+
+    Of first order at the ends alone, since errors of inner nodes lengthen one chord by what they shorten the next, and of
+    second order everywhere, since they make curves zigzag.
+    """
+    nodes = torch.linalg.vector_norm(x, dim=-1).double().amax(-1)
+    unit = 4 * torch.finfo(x.dtype).eps
+    node = unit * nodes / energy.sqrt()
+    return unit + node + 0.5 * (node * (x.shape[1] - 1)) ** 2
+
+
+def by_arc_length(z: Tensor, pieces: Tensor) -> Curve:
+    """The spline through nodes z `(P, T + 1, d)`, its parameter made proportional to arc length by the lengths of its `pieces`.
+
+    The derivative of that parameter is a spline's in turn.
+    """
     reached = torch.nn.functional.pad(pieces.cumsum(-1), (1, 0))
     total = reached[:, -1:]
     speed = splines.slopes(reached[..., None])[..., 0]

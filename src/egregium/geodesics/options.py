@@ -50,12 +50,13 @@ def require_steps(max_steps: int | None) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """The options of `connect`, checked; `max_steps` are those at each number of segments."""
+    """The options of `connect`, checked; `max_steps` are those at each number of segments, `automatic` with no solver named."""
 
     solver: Solver
     rtol: float
     support: SupportGraph | None
     max_steps: int
+    automatic: bool
 
     @staticmethod
     def checked(
@@ -71,11 +72,12 @@ class Options:
         require_steps(max_steps)
         if support is not None and not isinstance(support, SupportGraph):
             raise OptionError(f"support must be a SupportGraph (see eg.neighbors); got {type(support).__name__}.")
+        automatic = solver is None
         solver = GaussNewton() if solver is None else solver
         segments = solver.segments
         if segments and (segments[0] < 2 or any(b != 2 * a for a, b in pairwise(segments))):
             raise OptionError(f"a solver's segments must start at 2 or more, each twice the one before; got {segments}.")
-        return Options(solver, rtol, support, max_steps or solver.max_steps)
+        return Options(solver, rtol, support, max_steps or solver.max_steps, automatic)
 
     @property
     def rough(self) -> bool:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from egregium.geodesics.certificate import soft
 from egregium.geodesics.curve import Curve
-from egregium.geodesics.measure import end_momenta, extrapolate, polygon, rectify
+from egregium.geodesics.measure import end_momenta, extrapolate, polygon, rectify, rounding
 from egregium.geodesics.options import Options
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.solvers.base import Solution
@@ -165,7 +165,7 @@ def _promising(levels: _Levels, rows: Tensor, solution: Solution, rtol: float) -
 def _certified(levels: _Levels, rows: Tensor, solution: Solution, rtol: float) -> tuple[Certified, Tensor]:
     """What is known of the curves, and which `(P,)` need no further level."""
     length, error = levels.length(rows)
-    failed, noise = solution.status != Status.CONVERGED, _noise(solution)
+    failed, noise = solution.status != Status.CONVERGED, rounding(solution.x, solution.energy)
     curve = rectify(levels.problem[rows], solution.vertices, solution.x)
     gap = (curve.length - length).abs() + curve.error
     start, end, wrong = levels.velocities(rows, length)
@@ -191,15 +191,3 @@ def _doubted(certified: Certified, problem: Problem, solution: Solution) -> Cert
     if not len(rows):
         return certified
     return replace(certified, soft=certified.soft.index_copy(0, rows, soft(problem[rows], solution[rows])))
-
-
-def _noise(solution: Solution) -> Tensor:
-    """What rounding leaves uncertain of lengths, relatively.
-
-    Of first order at the ends alone, since errors of inner nodes lengthen one chord by what they shorten the next, and of
-    second order everywhere, since they make curves zigzag.
-    """
-    nodes = torch.linalg.vector_norm(solution.x, dim=-1).double().amax(-1)
-    rounding = 4 * torch.finfo(solution.x.dtype).eps
-    node = rounding * nodes / solution.energy.sqrt()
-    return rounding + node + 0.5 * (node * (solution.x.shape[1] - 1)) ** 2

@@ -57,6 +57,9 @@ class Routes:
     vertices: Tensor
     connected: Tensor
 
+    def __getitem__(self, rows: Tensor) -> "Routes":
+        return Routes(self.vertices[rows], self.connected[rows])
+
 
 def routes(space: ImmersedSpace, problem: Problem, support: SupportGraph, segments: int) -> Routes:
     """Shortest paths between the ends of `problem` over the graph, each end attached to its decoded nearest points."""

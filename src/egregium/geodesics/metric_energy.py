@@ -1,0 +1,162 @@
+r"""Geodesics of a tabulated metric: Newton's method on the energy of latent polygons, all pairs and all starts at once.
+
+A polygon of T segments has the energy `E = T sum_i D_i^T G(m_i) D_i`, `D_i` its segments and `m_i` their middles. With the
+table's derivatives of G the Hessian is exact and costs no more than the energy; where it is not positive definite, the part
+that has no derivatives of G takes its place.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from egregium.geodesics.metric_table import MetricTable
+from egregium.numerics.tridiagonal import BlockTridiagonal
+
+MAX_STEPS = 60
+REACH = 0.5
+STUCK = 1e4
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """Energies `(P,)`, gradients `(P, T - 1, d)`, Hessians and their parts without derivatives of the metric."""
+
+    energy: Tensor
+    gradient: Tensor
+    hessian: BlockTridiagonal
+    metric: BlockTridiagonal
+
+    def __getitem__(self, rows: Tensor) -> "Quadratic":
+        return Quadratic(self.energy[rows], self.gradient[rows], self.hessian[rows], self.metric[rows])
+
+    def updated(self, rows: Tensor, other: "Quadratic") -> "Quadratic":
+        """With `rows` replaced by those of `other`."""
+        return Quadratic(
+            self.energy.index_copy(0, rows, other.energy),
+            self.gradient.index_copy(0, rows, other.gradient),
+            self.hessian.updated(rows, other.hessian),
+            self.metric.updated(rows, other.metric),
+        )
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """Polygons `nodes` `(P, T + 1, d)` with their energies; whether each is critical (`ok`), and a minimum; `steps` taken."""
+
+    nodes: Tensor
+    energy: Tensor
+    ok: Tensor
+    minimum: Tensor
+    steps: Tensor
+
+    @property
+    def settled(self) -> Tensor:
+        """Whether each is a minimum, `(P,)`."""
+        return self.ok & self.minimum
+
+    def __getitem__(self, rows: Tensor) -> "Relaxed":
+        return Relaxed(*(value[rows] for value in vars(self).values()))
+
+    def updated(self, rows: Tensor, other: "Relaxed") -> "Relaxed":
+        """With `rows` replaced by those of `other`."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Relaxed(*(mine.index_copy(0, rows, theirs) for mine, theirs in pairs))
+
+
+def quadratic(table: MetricTable, nodes: Tensor, smallest: Tensor) -> Quadratic:
+    """The energy to second order about polygons `nodes` `(P, T + 1, d)`; NaN where the table has no metric."""
+    p, segments = len(nodes), nodes.shape[1] - 1
+    middles, step = 0.5 * (nodes[:, 1:] + nodes[:, :-1]), nodes.diff(dim=1)
+    squares = table.locate(middles.flatten(0, 1), smallest.repeat_interleave(segments))
+    jet = table.jets(squares, middles.flatten(0, 1))
+    g, first, second = (part.unflatten(0, (p, segments)) for part in vars(jet).values())
+    lowered = (g @ step[..., None])[..., 0]
+    turned = torch.einsum("ptabk,ptb->ptak", first, step)  # derivative of G D along each axis
+    energy = segments * (step * lowered).sum(-1)
+    pushed = segments * torch.einsum("ptak,pta->ptk", turned, step)
+    bend = 0.25 * segments * torch.einsum("ptabkl,pta,ptb->ptkl", second, step, step)
+    twist, stretch = segments * turned, 2 * segments * g
+    gradient = (2 * segments * lowered + 0.5 * pushed)[:, :-1] - (2 * segments * lowered - 0.5 * pushed)[:, 1:]
+    plain = BlockTridiagonal(stretch[:, :-1] + stretch[:, 1:], -stretch[:, 1:-1])
+    diagonal = plain.diagonal + (twist + twist.mT + bend)[:, :-1] + (bend - twist - twist.mT)[:, 1:]
+    upper = plain.upper + (twist.mT - twist + bend)[:, 1:-1]
+    return Quadratic(energy.double().sum(-1), gradient, BlockTridiagonal(diagonal, upper), plain)
+
+
+def relax(table: MetricTable, nodes: Tensor, smallest: Tensor, tolerance: float) -> Relaxed:
+    """Critical polygons near `nodes` `(P, T + 1, d)`, by Newton's method with damping.
+
+    A pair stops after an undamped step whose metric size, relative to the length, is at most `tolerance`, times what is known
+    to follow: nothing after Newton's, a third of it and more after others. Each pair takes its own steps.
+    """
+    state = _State.start(table, nodes, smallest)
+    flags = torch.zeros_like(state.rows, dtype=torch.bool)
+    result = Relaxed(nodes, state.now.energy, flags, flags, torch.zeros_like(state.rows))
+    state = state[torch.isfinite(state.now.energy) & (state.now.energy > 0)]
+    for _ in range(MAX_STEPS):
+        if not len(state.rows):
+            break
+        state, done = state.stepped(table, tolerance)
+        result = result.updated(state.rows[done], state[done].relaxed())
+        state = state[~done & (state.damping < STUCK)]
+    return result
+
+
+@dataclass(frozen=True)
+class _State:
+    rows: Tensor
+    nodes: Tensor
+    smallest: Tensor
+    now: Quadratic
+    damping: Tensor
+    size: Tensor
+    steps: Tensor
+    minimum: Tensor
+
+    @staticmethod
+    def start(table: MetricTable, nodes: Tensor, smallest: Tensor) -> "_State":
+        rows = torch.arange(len(nodes), device=nodes.device)
+        now, zero = quadratic(table, nodes, smallest), torch.zeros_like(smallest)
+        return _State(rows, nodes, smallest, now, zero, zero + torch.inf, torch.zeros_like(rows), rows < 0)
+
+    def __getitem__(self, keep: Tensor) -> "_State":
+        return self if bool(keep.all()) else _State(*(value[keep.nonzero().flatten()] for value in vars(self).values()))
+
+    def relaxed(self) -> Relaxed:
+        return Relaxed(self.nodes, self.now.energy, torch.ones_like(self.minimum), self.minimum, self.steps)
+
+    def stepped(self, table: MetricTable, tolerance: float) -> "tuple[_State, Tensor]":
+        """After one step, kept where the energy does not grow, and which pairs are done with it."""
+        delta, newton = self._direction()
+        size = (0.5 * self.now.metric.quadratic(delta).double() / self.now.energy).clamp_min(0).sqrt().to(self.size)
+        reach = (REACH / size).clamp_max(1).nan_to_num(0.0)
+        moved = self.nodes.clone()
+        moved[:, 1:-1] += reach[:, None, None] * delta
+        trial = quadratic(table, moved, self.smallest)
+        accept = torch.isfinite(size) & (trial.energy <= self.now.energy * (1 + 16 * torch.finfo(size.dtype).eps))
+        kept = accept.nonzero().flatten()
+        rate = (size / self.size).clamp(0, 0.95).nan_to_num(0.0)
+        left = size * torch.where(newton, size.clamp_max(1), rate / (1 - rate))
+        done = accept & (self.damping == 0) & ((left <= tolerance) & (size <= 10 * tolerance) | (size <= 0.01 * tolerance))
+        lowered = torch.where(self.damping > 1e-3, 0.2 * self.damping, 0.0)
+        damping = torch.where(accept, lowered, (8 * self.damping).clamp_min(0.03))
+        after = replace(
+            self,
+            nodes=self.nodes.index_copy(0, kept, moved[kept]),
+            now=self.now.updated(kept, trial[kept]),
+            damping=damping,
+            size=torch.where(accept, size, self.size),
+            steps=self.steps + 1,
+            minimum=torch.where(accept, newton, self.minimum),
+        )
+        return after, done
+
+    def _direction(self) -> tuple[Tensor, Tensor]:
+        """Steps `(P, T - 1, d)`, and whether each is Newton's."""
+        delta, newton = self.now.hessian.damped(self.damping).solve(-self.now.gradient)
+        rows = (~newton).nonzero().flatten()
+        if len(rows):
+            instead = self.now.metric[rows].damped(self.damping[rows]).solve(-self.now.gradient[rows])[0]
+            delta = delta.index_copy(0, rows, instead)
+        return delta, newton

@@ -1,0 +1,164 @@
+"""The metric of a decoder of two latent dimensions, tabulated as polynomials on squares of the plane, where curves come by.
+
+The squares are dyadic, so that what is tabulated at a point depends on that point alone and not on which curves have been
+followed before. A square is decoded at Chebyshev's nodes, once; derivatives of the interpolated decoder give the metric there,
+which is interpolated in turn. Where its coefficients have not died out the square is quartered.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from egregium.numerics import chebyshev
+from egregium.numerics.derivatives import row_chunks
+
+DEGREE = 16
+ROOT = 2.0
+LEAF_OF_EXTENT = 1 / 16
+UNKNOWN, SPLIT = 0, -1
+OFFSET = 1 << 30
+DECODED = 1 << 23
+EVALUATED = 1 << 22
+
+
+@dataclass(frozen=True)
+class Jet:
+    """The metric `(N, 2, 2)` at N points, and its first and second derivatives, along further axes."""
+
+    value: Tensor
+    first: Tensor
+    second: Tensor
+
+
+@dataclass
+class MetricTable:
+    """Grows as points are asked for.
+
+    Args:
+        immerse: the decoder, `(N, 2) -> (N, A)`.
+        tolerance: relative error of lengths in every direction that the polynomials may have.
+        like: a tensor of the dtype and on the device of the points.
+    """
+
+    immerse: Callable[[Tensor], Tensor]
+    tolerance: float
+    like: Tensor
+    corners: Tensor = field(init=False, repr=False)
+    sizes: Tensor = field(init=False, repr=False)
+    coefficients: Tensor = field(init=False, repr=False)
+    decoded: int = field(init=False, default=0)
+    _levels: list[tuple[Tensor, Tensor]] = field(init=False, repr=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.corners, self.sizes = self.like.new_zeros(1, 2), self.like.new_ones(1)
+        self.coefficients = self.like.new_full((1, 3, DEGREE + 1, DEGREE + 1), torch.nan)
+
+    def locate(self, z: Tensor, smallest: Tensor) -> Tensor:
+        """Squares `(N,)` that hold points z `(N, 2)`, built where need be.
+
+        UNKNOWN, where the metric is NaN, is the square of points that `smallest` `(N,)` squares do not resolve.
+        """
+        found = torch.full_like(smallest, UNKNOWN, dtype=torch.long)
+        rows, level = torch.arange(len(z), device=z.device), 0
+        rows = rows[(z.abs() < ROOT * (OFFSET >> 12)).all(-1)]
+        while len(rows):
+            size = ROOT / (1 << level)
+            cell = torch.floor(z[rows] / size).long() + OFFSET
+            square = self._squares(level, (cell[:, 0] << 32) + cell[:, 1])
+            found[rows] = square.clamp_min(UNKNOWN)
+            level += 1
+            rows = rows[(square == SPLIT) & (0.5 * size > smallest[rows])]
+        return found
+
+    def values(self, squares: Tensor, z: Tensor) -> Tensor:
+        """The metric `(N, 2, 2)` at points z `(N, 2)` in `squares` `(N,)`."""
+        u, v = chebyshev.basis(self._local(squares, z), DEGREE).unbind(1)
+        parts = [
+            torch.einsum("nkab,na,nb->nk", self.coefficients[squares[rows]], u[rows], v[rows]) for rows in self._chunks(squares)
+        ]
+        return _full(torch.cat(parts))
+
+    def jets(self, squares: Tensor, z: Tensor) -> Jet:
+        """The metric at points z `(N, 2)` in `squares` `(N,)`, with derivatives."""
+        n = DEGREE + 1
+        basis = chebyshev.basis(self._local(squares, z), DEGREE) @ chebyshev.to_jets(DEGREE).to(z)
+        u, v = basis.unflatten(-1, (3, n)).mT.unbind(1)  # (N, n, 3)
+        parts = []
+        for rows in self._chunks(squares):
+            inner = self.coefficients[squares[rows]].flatten(1, 2) @ v[rows]
+            parts.append(u[rows, None].mT @ inner.unflatten(1, (3, n)))
+        table = torch.cat(parts)  # (N, 3, 3, 3): component, order in each coordinate
+        scale = (2 / self.sizes[squares])[:, None]
+        first = torch.stack([table[:, :, 1, 0], table[:, :, 0, 1]], -1) * scale[..., None]
+        mixed = table[:, :, 1, 1]
+        second = torch.stack([table[:, :, 2, 0], mixed, mixed, table[:, :, 0, 2]], -1) * scale[..., None] ** 2
+        return Jet(_full(table[:, :, 0, 0]), _full(first), _full(second.unflatten(-1, (2, 2))))
+
+    def _chunks(self, squares: Tensor) -> list[slice]:
+        return row_chunks(len(squares), self.coefficients[0].numel(), EVALUATED)
+
+    def _local(self, squares: Tensor, z: Tensor) -> Tensor:
+        return 2 * (z - self.corners[squares]) / self.sizes[squares, None] - 1
+
+    def _squares(self, level: int, keys: Tensor) -> Tensor:
+        """For each key the number of its square, or SPLIT."""
+        if level == len(self._levels):
+            self._levels.append((keys.new_zeros(0), keys.new_zeros(0)))
+        wanted, place = keys.unique(return_inverse=True)
+        known, squares = self._levels[level]
+        new = wanted[~torch.isin(wanted, known)]
+        if len(new):
+            known, order = torch.cat([known, new]).sort()
+            squares = torch.cat([squares, self._built(level, new)])[order]
+            self._levels[level] = known, squares
+        return squares[torch.searchsorted(known, wanted)][place]
+
+    def _built(self, level: int, keys: Tensor) -> Tensor:
+        """Decode new squares; their numbers, or SPLIT where polynomials do not do."""
+        n, size = DEGREE + 1, ROOT / (1 << level)
+        corners = torch.stack([(keys >> 32) - OFFSET, (keys & 0xFFFFFFFF) - OFFSET], -1).double() * size
+        x = 0.5 * size * (chebyshev.nodes(DEGREE).to(corners.device) + 1)
+        grid = torch.stack(torch.meshgrid(x, x, indexing="ij"), -1)
+        self.decoded += len(keys) * n * n
+        width = self.immerse(self.like.new_zeros(1, 2)).shape[-1]
+        metric = []
+        for rows in row_chunks(len(keys), n * n * width, DECODED):
+            z = corners[rows, None, None] + grid
+            decoded = self.immerse(z.flatten(0, 2).to(self.like)).unflatten(0, z.shape[:3])
+            metric.append(_induced(decoded, size))
+        values = torch.cat(metric)
+        matrix = chebyshev.to_coefficients(DEGREE).to(values)
+        coefficients = torch.einsum("ai,bj,pijk->pkab", matrix, matrix, values)
+        good = _resolved(coefficients, values, self.tolerance)
+        squares = torch.full_like(keys, SPLIT)
+        squares[good] = torch.arange(int(good.sum()), device=keys.device) + len(self.sizes)
+        self.corners = torch.cat([self.corners, corners[good].to(self.like)])
+        self.sizes = torch.cat([self.sizes, self.like.new_full((int(good.sum()),), size)])
+        self.coefficients = torch.cat([self.coefficients, coefficients[good].to(self.like)])
+        return squares
+
+
+def _induced(decoded: Tensor, size: float) -> Tensor:
+    """Metric `(p, n, n, 3)` in components 11, 12, 22 at the nodes of squares from decoded values `(p, n, n, A)` there."""
+    slopes = chebyshev.to_slopes(DEGREE).to(decoded) * (2 / size)
+    along = torch.einsum("xi,pija->pxja", slopes, decoded)
+    across = torch.einsum("yj,pija->piya", slopes, decoded)
+    return torch.stack([(along * along).sum(-1), (along * across).sum(-1), (across * across).sum(-1)], -1).double()
+
+
+def _resolved(coefficients: Tensor, values: Tensor, tolerance: float) -> Tensor:
+    """Whether what the last coefficients add is small against the least eigenvalue, squares `(p,)`."""
+    tail = coefficients.clone()
+    tail[..., : DEGREE - 1, : DEGREE - 1] = 0
+    g11, g12, g22 = values.unbind(-1)
+    half = 0.5 * (g11 + g22)
+    least = (g11 * g22 - g12**2) / (half + torch.sqrt((half - g22) ** 2 + g12**2))
+    error = torch.linalg.vector_norm(tail.flatten(2), dim=-1).sum(-1)
+    return torch.isfinite(error) & (error <= 2 * tolerance * least.flatten(1).amin(-1))
+
+
+def _full(components: Tensor) -> Tensor:
+    """Symmetric matrices `(N, 2, 2, ...)` from components 11, 12, 22 `(N, 3, ...)`."""
+    return components[:, [0, 1, 1, 2]].unflatten(1, (2, 2))

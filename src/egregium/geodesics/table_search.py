@@ -1,0 +1,145 @@
+"""Which minimum, on a tabulated metric: from the latent line, from given curves, and from routes over a lattice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from egregium.geodesics.certificate import steepest_descent
+from egregium.geodesics.lattice import lattice_routes
+from egregium.geodesics.metric_energy import Relaxed, quadratic, relax
+from egregium.geodesics.metric_table import MetricTable
+from egregium.geodesics.starts import given
+from egregium.numerics import splines
+
+COARSE = 16
+CELLS = 8
+CLOSED = 1.005  # times the chord: no curve is shorter by more
+DISTINCT = 0.15  # of the length: what a route over the lattice strays by is less
+LONGER = 1.15  # times the curve found: a lattice route that is longer hides no shorter curve
+SAME = 0.02
+PUSH = 0.3
+GAUSS = (0.5 - 12**-0.5, 0.5 + 12**-0.5)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Polygons of K curves with the `length` `(K,)` of the splines through them, infinite where they are not critical."""
+
+    found: Relaxed
+    length: Tensor
+    second_best: Tensor
+
+    def __getitem__(self, rows: Tensor) -> "Curves":
+        return Curves(self.found[rows], self.length[rows], self.second_best[rows])
+
+    def improved(self, rows: Tensor, other: "Curves", apart: Tensor) -> "Curves":
+        """With `other` for `rows` where shorter; the longer of two minima that are `apart` is the second best."""
+        mine, theirs = self.length[rows], other.length
+        wins = theirs < mine
+        loser = torch.where(apart & torch.isfinite(mine) & torch.isfinite(theirs), torch.maximum(mine, theirs), torch.nan)
+        steps = self.found.steps.index_add(0, rows, other.found.steps)
+        return Curves(
+            replace(self.found.updated(rows[wins], other.found[wins]), steps=steps),
+            self.length.index_copy(0, rows[wins], theirs[wins]),
+            self.second_best.index_copy(0, rows, torch.fmin(self.second_best[rows], loser)),
+        )
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs z0, z1 `(P, d)` on a table, whose squares are larger than `smallest` `(P,)`."""
+
+    table: MetricTable
+    z0: Tensor
+    z1: Tensor
+    smallest: Tensor
+    tolerance: float
+
+    def __getitem__(self, rows: Tensor) -> "Pairs":
+        return replace(self, z0=self.z0[rows], z1=self.z1[rows], smallest=self.smallest[rows])
+
+    def minima(self, nodes: Tensor) -> Curves:
+        """Minima near polygons `(P, T + 1, d)`; saddles are left along their steepest descent, both ways."""
+        found = relax(self.table, nodes, self.smallest, self.tolerance)
+        rows = (found.ok & ~found.minimum).nonzero().flatten()
+        if len(rows):
+            found = self[rows]._left(found, rows)
+        length = torch.where(found.settled, self.pieces(found.nodes).sum(-1), torch.inf)
+        return Curves(found, length, torch.full_like(length, torch.nan))
+
+    def _left(self, found: Relaxed, rows: Tensor) -> Relaxed:
+        about, here = quadratic(self.table, found.nodes[rows], self.smallest), found.nodes[rows]
+        push = torch.nn.functional.pad(PUSH * steepest_descent(about.metric, about.hessian, about.energy), (0, 0, 1, 1))
+        tried = relax(self.table, torch.cat([here + push, here - push]), self.smallest.repeat(2), self.tolerance)
+        first, second = tried[torch.arange(len(rows))], tried[torch.arange(len(rows), 2 * len(rows))]
+        worse = (
+            (second.ok & second.minimum & (~(first.ok & first.minimum) | (second.energy < first.energy))).nonzero().flatten()
+        )
+        best = first.updated(worse, second[worse])
+        lower = best.ok & (best.energy < about.energy)
+        steps = found.steps.index_add(0, rows, first.steps + second.steps)
+        return replace(found.updated(rows[lower], best[lower]), steps=steps)
+
+    def pieces(self, nodes: Tensor) -> Tensor:
+        """Lengths `(P, T)` of the pieces of the splines through `nodes`; NaN off the table."""
+        total = 0
+        for u in GAUSS:
+            z, velocity = splines.between(nodes, u)
+            speed = self.speed(z, velocity)
+            total = total + 0.5 * speed / (nodes.shape[1] - 1)
+        return total  # type: ignore[return-value]
+
+    def speed(self, z: Tensor, velocity: Tensor) -> Tensor:
+        """Norms `(P, n)` of vectors at points, both `(P, n, d)`, in float64."""
+        metric = self.metric(z)
+        return torch.einsum("pna,pnab,pnb->pn", velocity.double(), metric.double(), velocity.double()).clamp_min(0).sqrt()
+
+    def metric(self, z: Tensor) -> Tensor:
+        """The metric `(P, n, d, d)` at points `(P, n, d)`; NaN off the table."""
+        n = z.shape[1]
+        squares = self.table.locate(z.flatten(0, 1), self.smallest.repeat_interleave(n))
+        return self.table.values(squares, z.flatten(0, 1)).unflatten(0, (-1, n))
+
+    def over_the_lattice(self, curves: Curves) -> tuple[Tensor, Tensor]:
+        """Routes `(k, COARSE + 1, d)` that may lead to shorter curves than those found, and of which pairs `(k,)`."""
+        straight = torch.lerp(self.z0[:, None], self.z1[:, None], _uniform(COARSE, self.z0)[None, :, None])
+        mean = self.metric(straight).nanmean(1)
+        routes = lattice_routes(self.table, self.z0, self.z1, mean, self.smallest, CELLS, COARSE)
+        far = _apart(routes.curves, curves.found.nodes, mean) > DISTINCT * curves.length
+        unknown = torch.isinf(curves.length)
+        rows = torch.isfinite(routes.lengths) & (unknown | far & (routes.lengths < LONGER * curves.length))
+        return routes.curves[rows], rows.nonzero().flatten()
+
+
+def searched(pairs: Pairs, chord: Tensor, starts: Sequence[Tensor]) -> Curves:
+    """The best minima from the latent line, from further `starts` and, where the chord leaves it open, over the lattice."""
+    t = _uniform(COARSE, pairs.z0)
+    best = pairs.minima(torch.lerp(pairs.z0[:, None], pairs.z1[:, None], t[None, :, None]))
+    for start in starts:
+        best = _tried(pairs, best, torch.arange(len(start), device=start.device), given(start, COARSE))
+    rows = (best.length > CLOSED * chord).nonzero().flatten()
+    if len(rows):
+        routes, which = pairs[rows].over_the_lattice(best[rows])
+        best = _tried(pairs, best, rows[which], routes)
+    return best
+
+
+def _tried(pairs: Pairs, best: Curves, rows: Tensor, nodes: Tensor) -> Curves:
+    if not len(rows):
+        return best
+    other = pairs[rows].minima(nodes)
+    mean = pairs[rows].metric(other.found.nodes).nanmean(1)
+    apart = _apart(other.found.nodes, best.found.nodes[rows], mean) > SAME * other.length
+    return best.improved(rows, other, apart)
+
+
+def _uniform(segments: int, like: Tensor) -> Tensor:
+    return torch.linspace(0, 1, segments + 1, dtype=like.dtype, device=like.device)
+
+
+def _apart(a: Tensor, b: Tensor, metric: Tensor) -> Tensor:
+    """Largest distance `(P,)` of equally many nodes of two curves, in one metric `(P, d, d)` a pair."""
+    gap = a - b
+    return torch.einsum("pna,pab,pnb->pn", gap, metric, gap).clamp_min(0).sqrt().amax(-1).double()

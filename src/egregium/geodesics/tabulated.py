@@ -1,0 +1,145 @@
+"""Geodesics of decoders of two latent dimensions: found on the tabulated metric, measured on the decoder itself.
+
+What is found here is CONVERGED or is not returned: pairs whose curves the table cannot follow, or on which the decoder
+contradicts it, are left to the solvers that work on the decoder.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from egregium.geodesics.measure import by_arc_length, extrapolate, polygon, rounding
+from egregium.geodesics.metric_energy import Relaxed, relax
+from egregium.geodesics.metric_table import LEAF_OF_EXTENT, ROOT, MetricTable
+from egregium.geodesics.problem import Problem
+from egregium.geodesics.refine import Certified
+from egregium.geodesics.table_search import Curves, Pairs, searched
+from egregium.numerics import splines
+from egregium.status import Status
+
+FINEST = 256
+WIDEST = 64  # squares of the root's size between the ends
+DEGENERATE = 1e-6
+
+
+@dataclass(frozen=True)
+class OnTable:
+    """Geodesics of the `rows` `(k,)` of a problem, their decoded nodes, and the lengths of the second best or NaN."""
+
+    rows: Tensor
+    certified: Certified
+    x: Tensor
+    second_best: Tensor
+
+    def __getitem__(self, keep: Tensor) -> "OnTable":
+        return OnTable(*(value[keep] for value in vars(self).values()))
+
+
+def solve_on_table(table: MetricTable, problem: Problem, rtol: float, starts: Sequence[Tensor]) -> list[OnTable]:
+    """CONVERGED geodesics of those pairs of `problem` that the table can follow, by their segments.
+
+    `starts` `(P, n, d)` are tried besides the library's own. Cost: what the table decodes, some 10,000 points for standard
+    normal pairs of a trained decoder, and 31 calls a pair.
+    """
+    extent = (problem.z1 - problem.z0).abs().amax(-1)
+    sound = torch.isfinite(problem.x0).all(-1) & torch.isfinite(problem.x1).all(-1)
+    rows = (sound & (extent > 0) & (extent < WIDEST * ROOT)).nonzero().flatten()
+    if not len(rows):
+        return []
+    pairs = Pairs(table, problem.z0[rows], problem.z1[rows], LEAF_OF_EXTENT * extent[rows], 0.2 * rtol**0.5)
+    curves = searched(pairs, problem.chord[rows], [start[rows] for start in starts])
+    parts = _refined(replace(pairs, tolerance=rtol), problem[rows], curves, rtol)
+    return [replace(part, rows=rows[part.rows]) for part in parts]
+
+
+def _refined(pairs: Pairs, problem: Problem, curves: Curves, rtol: float) -> list[OnTable]:
+    """Segments doubled until a curve is settled, and the decoder agrees with what the table says of it."""
+    rows = torch.isfinite(curves.length).nonzero().flatten()
+    found, parts = curves.found[rows], []
+    coarser = _Level.of(pairs[rows], found)
+    while len(rows) and found.nodes.shape[1] - 1 < FINEST:
+        finer = relax(pairs.table, splines.doubled(found.nodes), pairs.smallest[rows], pairs.tolerance)
+        found = replace(finer, steps=finer.steps + found.steps)
+        level = _Level.of(pairs[rows], found)
+        sound = found.settled & level.regular
+        settled = sound & level.settled(coarser, rtol)
+        if settled.any():
+            some = settled.nonzero().flatten()
+            certified, x = _measured(problem[rows[some]], found[some], level[some], coarser[some], rtol)
+            part = OnTable(rows[some], certified, x, curves.second_best[rows[some]])
+            parts.append(part[certified.status == Status.CONVERGED])
+        on = (sound & ~settled).nonzero().flatten()
+        rows, found, coarser = rows[on], found[on], level[on]
+    return parts
+
+
+@dataclass(frozen=True)
+class _Level:
+    """Of polygons of one T: root of the energy, lengths of pieces, velocities at both ends in frames, and whether `regular`."""
+
+    root: Tensor
+    pieces: Tensor
+    velocities: Tensor
+    frames: Tensor
+    regular: Tensor
+
+    def __getitem__(self, rows: Tensor) -> "_Level":
+        return _Level(*(value[rows] for value in vars(self).values()))
+
+    @staticmethod
+    def of(pairs: Pairs, found: Relaxed) -> "_Level":
+        metric = pairs.metric(found.nodes).double()
+        upper, info = torch.linalg.cholesky_ex(metric[:, [0, -1]], upper=True)
+        velocities = (upper @ splines.slopes(found.nodes)[:, [0, -1], :, None].double())[..., 0]
+        cosine = metric[..., 0, 1].abs() / metric.diagonal(dim1=-2, dim2=-1).prod(-1).sqrt()
+        regular = (1 - cosine > DEGENERATE).all(-1) & (info == 0).all(-1)
+        return _Level(found.energy.sqrt(), pairs.pieces(found.nodes), velocities, upper, regular)
+
+    @property
+    def length(self) -> Tensor:
+        """Of the splines through the vertices, on the table, `(P,)`."""
+        return self.pieces.sum(-1)
+
+    def settled(self, coarser: "_Level", rtol: float) -> Tensor:
+        """Whether Richardson's limit of the energies agrees with the length, and the directions rest, `(P,)`."""
+        limit = (4 * self.root - coarser.root) / 3
+        agrees = 3 * (limit - self.length).abs() <= rtol * self.length
+        return agrees & (self.turning(coarser) <= rtol**0.5 / 5)
+
+    def turning(self, coarser: "_Level") -> Tensor:
+        """Radians by which the directions at the ends are wrong, about; the larger one, `(P,)`."""
+        moved = (self.velocities - coarser.velocities).norm(dim=-1) / self.velocities.norm(dim=-1)
+        return 0.1 * moved.amax(-1)
+
+    def ends(self, coarser: "_Level", length: Tensor) -> tuple[Tensor, Tensor]:
+        """Velocities `(P, d)` at both ends, by Richardson's limit, whose norm is `length` `(P,)`."""
+        limit = (4 * self.velocities - coarser.velocities) / 3
+        coefficients = limit / limit.norm(dim=-1, keepdim=True) * length[:, None, None]
+        latent = torch.linalg.solve_triangular(self.frames, coefficients[..., None], upper=True)[..., 0]
+        return latent[:, 0], latent[:, 1]
+
+
+def _measured(problem: Problem, found: Relaxed, level: _Level, coarser: _Level, rtol: float) -> tuple[Certified, Tensor]:
+    """What the decoder says of the curves: Richardson's limit of chords between points at equal distances.
+
+    CONVERGED where that limit is good enough and what the table says agrees with it, else STALLED.
+    """
+    curve = by_arc_length(found.nodes, level.pieces)
+    p, segments = len(found.nodes), found.nodes.shape[1] - 1
+    t = torch.linspace(0, 1, segments + 1, dtype=curve.knots.dtype, device=curve.knots.device)
+    inner = curve.at(t[1:-1].expand(p, -1))[0]
+    decoded = problem.immerse(inner.flatten(0, 1)).unflatten(0, (p, -1))
+    x = torch.cat([problem.x0[:, None], decoded, problem.x1[:, None]], 1)
+    length, error = extrapolate([polygon(x[:, ::4]), polygon(x[:, ::2]), polygon(x)])
+    noise = rounding(x, length**2)
+    good = torch.maximum(error, (length - level.length).abs()) + noise * length <= rtol * length
+    start, end = (v.to(x.dtype) for v in level.ends(coarser, length))
+    status = torch.where(good, int(Status.CONVERGED), int(Status.STALLED)).to(torch.int8)
+    upper = torch.maximum(length + error, level.length) * (1 + noise)
+    certified = Certified(
+        length, length**2, upper, status, torch.full_like(found.steps, segments).int(), found.steps.int(), start, end,
+        level.turning(coarser), torch.zeros_like(good), curve,
+    )  # fmt: skip
+    return certified, x

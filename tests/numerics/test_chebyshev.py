@@ -1,0 +1,32 @@
+"""Chebyshev interpolation against polynomials, whose derivatives it knows exactly."""
+
+import torch
+
+from egregium.numerics import chebyshev
+
+DEGREE = 7
+COEFFICIENTS = torch.randn(DEGREE + 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def polynomial(u: torch.Tensor, order: int = 0) -> torch.Tensor:
+    total = torch.zeros_like(u)
+    for power, c in enumerate(COEFFICIENTS):
+        factor = 1.0
+        for k in range(order):
+            factor *= power - k
+        total = total + c * factor * u ** max(power - order, 0)
+    return total
+
+
+def test_coefficients_give_the_polynomial_back() -> None:
+    u = torch.linspace(-1, 1, 23, dtype=torch.float64)
+    coefficients = chebyshev.to_coefficients(DEGREE) @ polynomial(chebyshev.nodes(DEGREE))
+    jets = chebyshev.basis(u, DEGREE) @ chebyshev.to_jets(DEGREE)
+    for order, part in enumerate(jets.chunk(3, -1)):
+        torch.testing.assert_close(part @ coefficients, polynomial(u, order), rtol=1e-11, atol=1e-11)
+
+
+def test_slopes_at_the_nodes() -> None:
+    x = chebyshev.nodes(DEGREE)
+    assert x[0] == -1 and x[-1] == 1
+    torch.testing.assert_close(chebyshev.to_slopes(DEGREE) @ polynomial(x), polynomial(x, 1), rtol=1e-11, atol=1e-11)
