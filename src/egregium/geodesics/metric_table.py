@@ -20,7 +20,6 @@ LEAF_OF_EXTENT = 1 / 16
 UNKNOWN, SPLIT = 0, -1
 OFFSET = 1 << 30
 DECODED = 1 << 23
-EVALUATED = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class MetricTable:
 
     def __post_init__(self) -> None:
         self.corners, self.sizes = self.like.new_zeros(1, 2), self.like.new_ones(1)
-        self.coefficients = self.like.new_full((1, 3, DEGREE + 1, DEGREE + 1), torch.nan)
+        self.coefficients = self.like.new_full((1, DEGREE + 1, 3 * (DEGREE + 1)), torch.nan)
 
     def locate(self, z: Tensor, smallest: Tensor) -> Tensor:
         """Squares `(N,)` that hold points z `(N, 2)`, built where need be.
@@ -75,29 +74,32 @@ class MetricTable:
     def values(self, squares: Tensor, z: Tensor) -> Tensor:
         """The metric `(N, 2, 2)` at points z `(N, 2)` in `squares` `(N,)`."""
         u, v = chebyshev.basis(self._local(squares, z), DEGREE).unbind(1)
-        parts = [
-            torch.einsum("nkab,na,nb->nk", self.coefficients[squares[rows]], u[rows], v[rows]) for rows in self._chunks(squares)
-        ]
-        return _full(torch.cat(parts))
+        inner = self._contracted(squares, u[:, None]).unflatten(-1, (3, -1))[:, 0]
+        return _full((inner * v[:, None]).sum(-1))
 
     def jets(self, squares: Tensor, z: Tensor) -> Jet:
         """The metric at points z `(N, 2)` in `squares` `(N,)`, with derivatives."""
         n = DEGREE + 1
         basis = chebyshev.basis(self._local(squares, z), DEGREE) @ chebyshev.to_jets(DEGREE).to(z)
-        u, v = basis.unflatten(-1, (3, n)).mT.unbind(1)  # (N, n, 3)
-        parts = []
-        for rows in self._chunks(squares):
-            inner = self.coefficients[squares[rows]].flatten(1, 2) @ v[rows]
-            parts.append(u[rows, None].mT @ inner.unflatten(1, (3, n)))
-        table = torch.cat(parts)  # (N, 3, 3, 3): component, order in each coordinate
+        u, v = basis.unflatten(-1, (3, n)).unbind(1)  # (N, order, n)
+        inner = self._contracted(squares, u).unflatten(-1, (3, n))
+        table = inner.flatten(1, 2) @ v.mT
+        table = table.unflatten(1, (3, 3)).transpose(1, 2)  # (N, component, order in u, order in v)
         scale = (2 / self.sizes[squares])[:, None]
         first = torch.stack([table[:, :, 1, 0], table[:, :, 0, 1]], -1) * scale[..., None]
         mixed = table[:, :, 1, 1]
         second = torch.stack([table[:, :, 2, 0], mixed, mixed, table[:, :, 0, 2]], -1) * scale[..., None] ** 2
         return Jet(_full(table[:, :, 0, 0]), _full(first), _full(second.unflatten(-1, (2, 2))))
 
-    def _chunks(self, squares: Tensor) -> list[slice]:
-        return row_chunks(len(squares), self.coefficients[0].numel(), EVALUATED)
+    def _contracted(self, squares: Tensor, u: Tensor) -> Tensor:
+        """Coefficients of each point's square times u `(N, m, n)` along the first axis, `(N, m, 3 n)`, square by square."""
+        order = squares.argsort()
+        numbers, counts = torch.unique_consecutive(squares[order], return_counts=True)
+        groups = u[order].split(counts.tolist())
+        parts = [group @ self.coefficients[number] for number, group in zip(numbers.tolist(), groups, strict=True)]
+        found = torch.empty(*u.shape[:2], self.coefficients.shape[-1], dtype=u.dtype, device=u.device)
+        found[order] = torch.cat(parts)
+        return found
 
     def _local(self, squares: Tensor, z: Tensor) -> Tensor:
         return 2 * (z - self.corners[squares]) / self.sizes[squares, None] - 1
@@ -130,13 +132,13 @@ class MetricTable:
             metric.append(_induced(decoded, size))
         values = torch.cat(metric)
         matrix = chebyshev.to_coefficients(DEGREE).to(values)
-        coefficients = torch.einsum("ai,bj,pijk->pkab", matrix, matrix, values)
+        coefficients = torch.einsum("ai,bj,pijk->pakb", matrix, matrix, values)
         good = _resolved(coefficients, values, self.tolerance)
         squares = torch.full_like(keys, SPLIT)
         squares[good] = torch.arange(int(good.sum()), device=keys.device) + len(self.sizes)
         self.corners = torch.cat([self.corners, corners[good].to(self.like)])
         self.sizes = torch.cat([self.sizes, self.like.new_full((int(good.sum()),), size)])
-        self.coefficients = torch.cat([self.coefficients, coefficients[good].to(self.like)])
+        self.coefficients = torch.cat([self.coefficients, coefficients[good].flatten(2).to(self.like)])
         return squares
 
 
@@ -151,11 +153,11 @@ def _induced(decoded: Tensor, size: float) -> Tensor:
 def _resolved(coefficients: Tensor, values: Tensor, tolerance: float) -> Tensor:
     """Whether what the last coefficients add is small against the least eigenvalue, squares `(p,)`."""
     tail = coefficients.clone()
-    tail[..., : DEGREE - 1, : DEGREE - 1] = 0
+    tail[:, : DEGREE - 1, :, : DEGREE - 1] = 0
     g11, g12, g22 = values.unbind(-1)
     half = 0.5 * (g11 + g22)
     least = (g11 * g22 - g12**2) / (half + torch.sqrt((half - g22) ** 2 + g12**2))
-    error = torch.linalg.vector_norm(tail.flatten(2), dim=-1).sum(-1)
+    error = torch.linalg.vector_norm(tail, dim=(1, 3)).sum(-1)
     return torch.isfinite(error) & (error <= 2 * tolerance * least.flatten(1).amin(-1))
 
 
