@@ -1,5 +1,6 @@
 """Solving a batch of pairs: attempts with few segments first, and again with more where these proved too few."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,7 +14,7 @@ from egregium.geodesics.refine import Certified, refine
 from egregium.geodesics.search import Found, folded, search, widened
 from egregium.geodesics.starts import RESOLVED, TUNNELLED, Candidates, along_chord, ranked
 from egregium.geodesics.support import Routes, out_of_support, routes
-from egregium.geodesics.tabulated import OnTable, solve_on_table
+from egregium.geodesics.tabulated import OnTable, solve_on_table, starts_from_table
 from egregium.protocols import ImmersedSpace
 from egregium.status import Status
 
@@ -61,11 +62,13 @@ class Solved:
 def solve(
     space: ImmersedSpace, problem: Problem, options: Options, users: Candidates | None, table: MetricTable | None
 ) -> Solved:
-    """Solve each pair on the `table`, if there is one; those that are left over, on the decoder."""
+    """Solve each pair on the `table`, if there is one and the tolerance is rough; else, and the rest, on the decoder."""
     along = None if options.support is None else routes(space, problem, options.support, RESOLVED)
     if table is None or users is not None:
-        return _solved_on_decoder(space, problem, options, users, along)
+        return _solved_on_decoder(space, problem, options, users, along, [])
     further = [] if along is None else [problem.nodes(along.vertices)]
+    if not options.rough:
+        return _solved_on_decoder(space, problem, options, None, along, [starts_from_table(table, problem, further)])
     left = torch.ones(len(problem), dtype=torch.bool, device=problem.z0.device)
     parts, order = [], []
     for part in solve_on_table(table, problem, options.rtol, further):
@@ -76,7 +79,7 @@ def solve(
         left[part.rows] = False
     rows = left.nonzero().flatten()
     if len(rows):
-        parts.append(_solved_on_decoder(space, problem[rows], options, None, None if along is None else along[rows]))
+        parts.append(_solved_on_decoder(space, problem[rows], options, None, None if along is None else along[rows], []))
         order.append(rows)
     return Solved.joined(parts, torch.cat(order))
 
@@ -89,11 +92,16 @@ def _in_support(space: ImmersedSpace, part: OnTable, along: Routes | None, optio
 
 
 def _solved_on_decoder(
-    space: ImmersedSpace, problem: Problem, options: Options, users: Candidates | None, along: Routes | None
+    space: ImmersedSpace,
+    problem: Problem,
+    options: Options,
+    users: Candidates | None,
+    along: Routes | None,
+    further: Sequence[Tensor],
 ) -> Solved:
     """Solve each pair with the segments that its starts need; where these prove too few, with more and from every start."""
     disconnected = torch.zeros(len(problem), dtype=torch.bool, device=problem.z0.device) if along is None else ~along.connected
-    starts = _starts(problem, options, users, along)
+    starts = _starts(problem, options, users, along, further)
     segments, every = starts.segments.clone(), torch.full_like(disconnected, users is not None)
     left = torch.ones_like(disconnected)
     parts, order = [], []
@@ -111,9 +119,11 @@ def _solved_on_decoder(
     return Solved.joined(parts, torch.cat(order))
 
 
-def _starts(problem: Problem, options: Options, users: Candidates | None, along: Routes | None) -> Candidates:
+def _starts(
+    problem: Problem, options: Options, users: Candidates | None, along: Routes | None, further: Sequence[Tensor]
+) -> Candidates:
     """Curves to start from."""
-    extra = [] if along is None else [problem.nodes(along.vertices)]
+    extra = [*further, *([] if along is None else [problem.nodes(along.vertices)])]
     if users is not None:
         candidates = users.and_then(extra)
     else:

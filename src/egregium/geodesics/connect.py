@@ -13,7 +13,7 @@ from egregium.geodesics.closed import closed_form
 from egregium.geodesics.differentiable import with_gradients
 from egregium.geodesics.geodesic import Geodesic
 from egregium.geodesics.metric_table import MetricTable
-from egregium.geodesics.options import Options, require_on_fail
+from egregium.geodesics.options import ROUGH, Options, require_on_fail
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.refine import Certified
 from egregium.geodesics.solvers import Solver
@@ -118,7 +118,7 @@ def _connected(space: ImmersedSpace, start: Tensor, end: Tensor, options: Option
     curves = [_oriented(curve.to(z0), swap, batch, z0.shape[-1]) for curve in _as_curves(starts)]
     fewest = _fewest_segments(starts, curves, len(z0)).to(z0.device)
     width = space.immerse(z0[:1]).shape[-1]
-    table = MetricTable(space.immerse, options.rtol, z0) if options.automatic and options.rough and z0.shape[-1] == 2 else None
+    table = MetricTable(space.immerse, max(options.rtol, ROUGH), z0) if options.automatic and z0.shape[-1] == 2 else None
     results = []
     for rows in row_chunks(len(z0), width * 16 * (z0.shape[-1] + 4), BUDGET):
         problem = Problem.between(space, first[rows], last[rows])

@@ -84,6 +84,22 @@ def quadratic(table: MetricTable, nodes: Tensor, smallest: Tensor) -> Quadratic:
     return Quadratic(energy.double().sum(-1), gradient, BlockTridiagonal(diagonal, upper), plain)
 
 
+def end_momenta(table: MetricTable, nodes: Tensor, smallest: Tensor) -> Tensor:
+    """Momenta `G c'` at both ends `(P, 2, d)` of critical polygons: the energy's derivatives there, less a half with its sign.
+
+    Their error is a series in `1 / T^2` (Marsden and West 2001), which that of a spline's slopes is not.
+    """
+    segments = nodes.shape[1] - 1
+    first, last = nodes[:, :2], nodes[:, -2:]
+    step = torch.stack([first.diff(dim=1), last.diff(dim=1)], 1)[:, :, 0]
+    middles = torch.stack([first.mean(1), last.mean(1)], 1).flatten(0, 1)
+    jet = table.jets(table.locate(middles, smallest.repeat_interleave(2)), middles)
+    g, slope = jet.value.unflatten(0, (-1, 2)), jet.first.unflatten(0, (-1, 2))
+    pushed = 0.25 * segments * torch.einsum("peabk,pea,peb->pek", slope, step, step)
+    sign = torch.tensor([-1.0, 1.0], dtype=nodes.dtype, device=nodes.device)[:, None]
+    return segments * (g @ step[..., None])[..., 0] + sign * pushed
+
+
 def relax(table: MetricTable, nodes: Tensor, smallest: Tensor, tolerance: float) -> Relaxed:
     """Critical polygons near `nodes` `(P, T + 1, d)`, by Newton's method with damping.
 

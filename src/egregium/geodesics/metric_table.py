@@ -20,6 +20,7 @@ LEAF_OF_EXTENT = 1 / 16
 UNKNOWN, SPLIT = 0, -1
 OFFSET = 1 << 30
 DECODED = 1 << 23
+DEGENERATE = 1e-6  # squared sine of the angle between the coordinate lines
 
 
 @dataclass(frozen=True)
@@ -151,14 +152,15 @@ def _induced(decoded: Tensor, size: float) -> Tensor:
 
 
 def _resolved(coefficients: Tensor, values: Tensor, tolerance: float) -> Tensor:
-    """Whether what the last coefficients add is small against the least eigenvalue, squares `(p,)`."""
+    """Whether what the last coefficients add is small against the least eigenvalue, and no rank is lost, squares `(p,)`."""
     tail = coefficients.clone()
     tail[:, : DEGREE - 1, :, : DEGREE - 1] = 0
-    g11, g12, g22 = values.unbind(-1)
-    half = 0.5 * (g11 + g22)
-    least = (g11 * g22 - g12**2) / (half + torch.sqrt((half - g22) ** 2 + g12**2))
+    g11, g12, g22 = values.flatten(1, 2).unbind(-1)
+    half, determinant = 0.5 * (g11 + g22), g11 * g22 - g12**2
+    least = determinant / (half + torch.sqrt((half - g22) ** 2 + g12**2))
     error = torch.linalg.vector_norm(tail, dim=(1, 3)).sum(-1)
-    return torch.isfinite(error) & (error <= 2 * tolerance * least.flatten(1).amin(-1))
+    regular = (determinant > DEGENERATE * g11 * g22).all(-1)
+    return regular & torch.isfinite(error) & (error <= 2 * tolerance * least.amin(-1))
 
 
 def _full(components: Tensor) -> Tensor:

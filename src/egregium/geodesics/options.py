@@ -50,7 +50,7 @@ def require_steps(max_steps: int | None) -> None:
 
 @dataclass(frozen=True)
 class Options:
-    """The options of `connect`, checked; `max_steps` are those at each number of segments, `automatic` with no solver named."""
+    """The options of `connect`, checked; `max_steps` are those at each number of segments, `automatic` if neither was named."""
 
     solver: Solver
     rtol: float
@@ -72,7 +72,7 @@ class Options:
         require_steps(max_steps)
         if support is not None and not isinstance(support, SupportGraph):
             raise OptionError(f"support must be a SupportGraph (see eg.neighbors); got {type(support).__name__}.")
-        automatic = solver is None
+        automatic = solver is None and max_steps is None
         solver = GaussNewton() if solver is None else solver
         segments = solver.segments
         if segments and (segments[0] < 2 or any(b != 2 * a for a, b in pairwise(segments))):

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from egregium.geodesics.curve import Curve
 from egregium.geodesics.measure import by_arc_length, extrapolate, polygon, rounding
-from egregium.geodesics.metric_energy import Relaxed, relax
+from egregium.geodesics.metric_energy import Relaxed, end_momenta, relax
 from egregium.geodesics.metric_table import LEAF_OF_EXTENT, ROOT, MetricTable
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.refine import Certified
+from egregium.geodesics.starts import RESOLVED, given
 from egregium.geodesics.table_search import Curves, Pairs, searched
 from egregium.numerics import splines
 from egregium.status import Status
@@ -23,7 +24,6 @@ from egregium.status import Status
 FINEST = 256
 FEWEST = 16  # chords of a curve that are decoded
 WIDEST = 64  # squares of the root's size between the ends
-DEGENERATE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -45,21 +45,40 @@ def solve_on_table(table: MetricTable, problem: Problem, rtol: float, starts: Se
     `starts` `(P, n, d)` are tried besides the library's own. Cost: what the table decodes, some 10,000 points for standard
     normal pairs of a trained decoder, and 15 calls a pair, or 63.
     """
-    extent = (problem.z1 - problem.z0).abs().amax(-1)
-    sound = torch.isfinite(problem.x0).all(-1) & torch.isfinite(problem.x1).all(-1)
-    rows = (sound & (extent > 0) & (extent < WIDEST * ROOT)).nonzero().flatten()
+    pairs, rows = _followed(table, problem)
     if not len(rows):
         return []
-    pairs = Pairs(table, problem.z0[rows], problem.z1[rows], LEAF_OF_EXTENT * extent[rows], 0.2 * rtol**0.5)
     curves = searched(pairs, problem.chord[rows], [start[rows] for start in starts])
     parts = _refined(replace(pairs, tolerance=rtol), problem[rows], curves, rtol)
     return [replace(part, rows=rows[part.rows]) for part in parts]
+
+
+def starts_from_table(table: MetricTable, problem: Problem, starts: Sequence[Tensor]) -> Tensor:
+    """The best minima `(P, RESOLVED + 1, d)` that the table knows, to be followed on the decoder; else the latent line."""
+    nodes = problem.nodes(problem.straight(RESOLVED))
+    pairs, rows = _followed(table, problem)
+    if not len(rows):
+        return nodes
+    curves = searched(pairs, problem.chord[rows], [start[rows] for start in starts])
+    known = torch.isfinite(curves.length).nonzero().flatten()
+    return nodes.index_copy(0, rows[known], given(splines.doubled(curves.found.nodes[known])))
+
+
+def _followed(table: MetricTable, problem: Problem) -> tuple[Pairs, Tensor]:
+    """The pairs whose curves the table may hold, and their rows."""
+    extent = (problem.z1 - problem.z0).abs().amax(-1)
+    sound = torch.isfinite(problem.x0).all(-1) & torch.isfinite(problem.x1).all(-1)
+    rows = (sound & (extent > 0) & (extent < WIDEST * ROOT)).nonzero().flatten()
+    tolerance = 0.2 * table.tolerance**0.5
+    return Pairs(table, problem.z0[rows], problem.z1[rows], LEAF_OF_EXTENT * extent[rows], tolerance), rows
 
 
 def _refined(pairs: Pairs, problem: Problem, curves: Curves, rtol: float) -> list[OnTable]:
     """Segments doubled until a curve is settled, and the decoder agrees with what the table says of it."""
     rows = torch.isfinite(curves.length).nonzero().flatten()
     found, parts = curves.found[rows], []
+    if not len(rows):
+        return parts
     coarser = _Level.of(pairs[rows], found)
     while len(rows) and found.nodes.shape[1] - 1 < FINEST:
         finer = relax(pairs.table, splines.doubled(found.nodes), pairs.smallest[rows], pairs.tolerance)
@@ -92,12 +111,10 @@ class _Level:
 
     @staticmethod
     def of(pairs: Pairs, found: Relaxed) -> "_Level":
-        metric = pairs.metric(found.nodes).double()
-        upper, info = torch.linalg.cholesky_ex(metric[:, [0, -1]], upper=True)
-        velocities = (upper @ splines.slopes(found.nodes)[:, [0, -1], :, None].double())[..., 0]
-        cosine = metric[..., 0, 1].abs() / metric.diagonal(dim1=-2, dim2=-1).prod(-1).sqrt()
-        regular = (1 - cosine > DEGENERATE).all(-1) & (info == 0).all(-1)
-        return _Level(found.energy.sqrt(), pairs.pieces(found.nodes), velocities, upper, regular)
+        momenta = end_momenta(pairs.table, found.nodes, pairs.smallest).double()
+        upper, info = torch.linalg.cholesky_ex(pairs.metric(found.nodes[:, [0, -1]]).double(), upper=True)
+        velocities = torch.linalg.solve_triangular(upper.mT, momenta[..., None], upper=False)[..., 0]
+        return _Level(found.energy.sqrt(), pairs.pieces(found.nodes), velocities, upper, (info == 0).all(-1))
 
     @property
     def length(self) -> Tensor:
@@ -113,7 +130,7 @@ class _Level:
     def turning(self, coarser: "_Level") -> Tensor:
         """Radians by which the directions at the ends are wrong, about; the larger one, `(P,)`."""
         moved = (self.velocities - coarser.velocities).norm(dim=-1) / self.velocities.norm(dim=-1)
-        return 0.2 * moved.amax(-1)
+        return 0.1 * moved.amax(-1)
 
     def ends(self, coarser: "_Level", length: Tensor) -> tuple[Tensor, Tensor]:
         """Velocities `(P, d)` at both ends, by Richardson's limit, whose norm is `length` `(P,)`."""
