@@ -1,0 +1,64 @@
+"""The tabulated metric against the decoder's own, and what it refuses."""
+
+import torch
+from torch import Tensor
+
+from egregium.geodesics.metric_table import LEAF_OF_EXTENT, UNKNOWN, MetricTable
+from egregium.numerics.derivatives import jacobian
+from egregium.testing.twins import random_decoder
+
+DECODER = random_decoder(2, 10, 0)
+POINTS = torch.randn(200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+SMALLEST = torch.full((200,), 2 * LEAF_OF_EXTENT, dtype=torch.float64)
+
+
+def metric(z: Tensor) -> Tensor:
+    block = jacobian(DECODER, z)
+    return block.mT @ block
+
+
+def located(tolerance: float, points: Tensor = POINTS) -> tuple[MetricTable, Tensor]:
+    table = MetricTable(DECODER, tolerance, points)
+    return table, table.locate(points, SMALLEST[: len(points)])
+
+
+def test_lengths_in_every_direction_are_within_the_tolerance() -> None:
+    for tolerance in (1e-2, 1e-4):
+        table, squares = located(tolerance)
+        found, exact = table.values(squares, POINTS), metric(POINTS)
+        factor = torch.linalg.cholesky(exact)
+        ratio = torch.linalg.solve_triangular(factor, found - exact, upper=False)
+        ratio = torch.linalg.solve_triangular(factor, ratio.mT, upper=False)
+        assert (squares != UNKNOWN).all() and torch.linalg.eigvalsh(ratio).abs().max() <= 2 * tolerance
+
+
+def test_derivatives_are_those_of_the_values() -> None:
+    table, squares = located(1e-6)
+    jet, h = table.jets(squares, POINTS), 1e-5
+    torch.testing.assert_close(jet.value, table.values(squares, POINTS))
+    for axis in range(2):
+        step = h * torch.eye(2, dtype=torch.float64)[axis]
+        up, down = (table.jets(squares, POINTS + side * step) for side in (1, -1))
+        torch.testing.assert_close((up.value - down.value) / (2 * h), jet.first[..., axis], rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close((up.first - down.first) / (2 * h), jet.second[..., axis], rtol=1e-5, atol=1e-5)
+
+
+def test_a_point_is_tabulated_alike_whoever_asked_before() -> None:
+    together, squares = located(1e-3)
+    for row in (3, 77):
+        alone, square = located(1e-3, POINTS[row : row + 1])
+        value = alone.values(square, POINTS[row : row + 1])
+        torch.testing.assert_close(value, together.values(squares, POINTS)[row : row + 1], rtol=1e-12, atol=0)
+    known = together.decoded
+    together.locate(POINTS, SMALLEST)
+    assert together.decoded == known
+
+
+def test_kinks_holes_and_lost_rank_are_unknown() -> None:
+    z = torch.tensor([[0.31, 0.2], [0.31, -0.2]], dtype=torch.float64)
+    kinked = MetricTable(lambda z: torch.cat([z, torch.relu(z[:, :1] - 0.3)], -1), 1e-3, z)
+    hole = MetricTable(lambda z: torch.cat([z, (z[:, :1] - 0.31).abs().log()], -1), 1e-3, z)
+    flat = MetricTable(lambda z: z.sum(-1, keepdim=True), 1e-3, z)
+    for table in (kinked, hole, flat):
+        squares = table.locate(z, torch.full((2,), 0.1, dtype=torch.float64))
+        assert (squares == UNKNOWN).all() and table.values(squares, z).isnan().all()
