@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from egregium.geodesics.lattice import lattice_routes
+from egregium.geodesics.lattice import Lattice
 from egregium.geodesics.metric_energy import end_momenta, quadratic, relax
 from egregium.geodesics.metric_table import MetricTable
 from egregium.testing.surfaces import StereographicSphere
@@ -60,12 +60,17 @@ def test_a_line_over_a_hill_is_no_minimum() -> None:
     table = MetricTable(hill, 1e-4, z0)
     over = quadratic(table, polygon(z0, z1, 32), SMALL)
     assert not over.hessian.solve(over.gradient)[1]
-    mean = torch.eye(2, dtype=torch.float64)[None]
-    routes = lattice_routes(table, z0, z1, mean, SMALL, 8, 32)
-    around = relax(table, routes.curves, SMALL, 1e-6)
+    lattice = Lattice.about(table, z0, z1, torch.eye(2, dtype=torch.float64)[None], SMALL, 12)
+    path, length = lattice.shortest()
+    start = lattice.curves(path, 32)
+    around = relax(table, start, SMALL, 1e-6)
     assert around.settled and around.energy < 0.5 * over.energy
-    assert routes.lengths < 1.1 * around.energy.sqrt()
-    assert (routes.curves[:, 0] == z0).all() and (routes.curves[:, -1] == z1).all()
+    assert length < 1.1 * around.energy.sqrt()
+    assert (start[:, 0] == z0).all() and (start[:, -1] == z1).all()
+    other, longer = lattice.avoiding(path).shortest()
+    opposite = relax(table, lattice.curves(other, 32), SMALL, 1e-6)
+    assert length <= longer and opposite.settled
+    assert opposite.nodes[0, 16, 1].sign() == -around.nodes[0, 16, 1].sign()
 
 
 def test_polygons_off_the_table_are_not_ok() -> None:

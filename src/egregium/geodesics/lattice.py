@@ -1,73 +1,102 @@
 """Routes over a lattice about each pair of ends: where a tabulated metric lets shorter curves run than the one found.
 
 The lattice is square in the metric's mean over the latent line and reaches beyond the ends and to both sides. Shortest paths of
-all pairs are found together, by Bellman and Ford's relaxation over the sixteen neighbours of every node.
+all pairs are found together, over the sixteen neighbours of every node, by sweeps in four directions in turn: each settles
+all paths that run on in its direction (Zhao 2005, A fast sweeping method for Eikonal equations, Math. Comp. 74).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from egregium.geodesics.metric_table import MetricTable
-from egregium.numerics.derivatives import row_chunks
 from egregium.numerics.splines import resampled
 
 BEYOND, BESIDE = 0.25, 0.75  # of the distance of the ends
-OFFSETS = ((0, 1), (1, 0), (1, 1), (1, -1), (1, 2), (2, 1), (1, -2), (2, -1))
-CACHED = 1 << 22
+EIGHT = ((0, 1), (1, 0), (1, 1), (1, -1), (1, 2), (2, 1), (1, -2), (2, -1))
+SIXTEEN = (*EIGHT, *((-a, -b) for a, b in EIGHT))
+BACKWARDS, FORWARDS = (
+    tuple([k for k, offset in enumerate(SIXTEEN) if side * offset[axis] > 0] for axis in range(2)) for side in (-1, 1)
+)
+ADJACENT = [k for k, offset in enumerate(SIXTEEN) if max(map(abs, offset)) == 1]
+SWEEPS = 6
+PENALTY = 1.3
 
 
 @dataclass(frozen=True)
-class LatticeRoutes:
-    """Latent polylines `curves` `(P, segments + 1, 2)` and their `lengths` `(P,)`, infinite where there is no route."""
+class Lattice:
+    """Nodes `points` `(P, n, 2)` about P pairs of ends, with the lengths `weights` `(P, n, 16)` of the steps to neighbours.
 
-    curves: Tensor
-    lengths: Tensor
-
-
-def lattice_routes(
-    table: MetricTable, z0: Tensor, z1: Tensor, mean: Tensor, smallest: Tensor, cells: int, segments: int
-) -> LatticeRoutes:
-    """Shortest lattice paths from z0 to z1 `(P, 2)`, with `cells` between the ends, square in the metrics `mean` `(P, 2, 2)`.
-
-    Cost: what the table decodes about the pairs.
+    A path is the shorter the less it `costs`; at first that is its length.
     """
-    parts = [
-        _routes(table, z0[rows], z1[rows], mean[rows], smallest[rows], cells, segments)
-        for rows in row_chunks(len(z0), 16 * 4 * cells**2, CACHED)
-    ]
-    return LatticeRoutes(torch.cat([part.curves for part in parts]), torch.cat([part.lengths for part in parts]))
+
+    cells: int
+    points: Tensor
+    weights: Tensor
+    costs: Tensor
+
+    @staticmethod
+    def about(table: MetricTable, z0: Tensor, z1: Tensor, mean: Tensor, smallest: Tensor, cells: int) -> "Lattice":
+        """With `cells` between z0 and z1 `(P, 2)`, square in the metrics `mean` `(P, 2, 2)`."""
+        plan, along = _plan(cells), z1 - z0
+        grid = plan.grid.to(z0)
+        points = z0[:, None] + grid[:, :1] * along[:, None] + grid[:, 1:] * _normal(along, mean)[:, None]
+        n = points.shape[1]
+        squares = table.locate(points.flatten(0, 1), smallest.repeat_interleave(n))
+        metric = table.values(squares, points.flatten(0, 1)).unflatten(0, (-1, n))
+        weights = _weights(points, metric, plan.neighbours.to(z0.device))
+        return Lattice(cells, points, weights, weights)
+
+    def __getitem__(self, rows: Tensor) -> "Lattice":
+        return Lattice(self.cells, self.points[rows], self.weights[rows], self.costs[rows])
+
+    def shortest(self) -> tuple[Tensor, Tensor]:
+        """Paths of least cost `(P, k)`, the first node repeated, and their lengths `(P,)`, infinite where there is none."""
+        plan = _plan(self.cells)
+        neighbours = plan.neighbours.to(self.points.device)
+        reached = _swept(self.costs, neighbours, plan)
+        before = (reached[:, neighbours] + self.costs).argmin(-1)
+        return _walked(self.weights, before, neighbours, plan)
+
+    def avoiding(self, path: Tensor) -> "Lattice":
+        """The same lattice, on which what lies about paths `(P, k)` costs more."""
+        neighbours = _plan(self.cells).neighbours.to(path.device)[:, ADJACENT]
+        taken = torch.zeros_like(self.points[..., 0], dtype=torch.bool).scatter(1, path, True)
+        about = torch.nn.functional.pad(taken, (0, 1))[:, neighbours].any(-1)
+        return replace(self, costs=torch.where(about[:, :, None], PENALTY * self.costs, self.costs))
+
+    def curves(self, path: Tensor, segments: int) -> Tensor:
+        """Polylines `(P, segments + 1, 2)` through the nodes of paths `(P, k)`, at uniform parameters."""
+        line = self.points.gather(1, path[..., None].expand(-1, -1, 2))
+        moved = torch.linalg.vector_norm(line.diff(dim=1), dim=-1)
+        at = torch.nn.functional.pad(moved.cumsum(1), (1, 0))
+        return resampled(line, at / at[:, -1:].clamp_min(torch.finfo(at.dtype).tiny), segments)
 
 
-def _routes(
-    table: MetricTable, z0: Tensor, z1: Tensor, mean: Tensor, smallest: Tensor, cells: int, segments: int
-) -> LatticeRoutes:
-    grid, neighbours, source, goal = _lattice(cells)
-    grid, neighbours = grid.to(z0), neighbours.to(z0.device)
-    along = z1 - z0
-    points = z0[:, None] + grid[:, :1] * along[:, None] + grid[:, 1:] * _normal(along, mean)[:, None]
-    n = points.shape[1]
-    squares = table.locate(points.flatten(0, 1), smallest.repeat_interleave(n))
-    metric = table.values(squares, points.flatten(0, 1)).unflatten(0, (-1, n))
-    weights = _weights(points, metric, neighbours)
-    reached, before = _relaxed(weights, neighbours, source)
-    return LatticeRoutes(_walked(points, before, source, goal, segments), reached[:, goal])
+@dataclass(frozen=True)
+class _Plan:
+    """Coordinates `grid` `(n, 2)` along and across, `neighbours` `(n, 16)` with n for none, nodes by `lines`, both ends."""
+
+    grid: Tensor
+    neighbours: Tensor
+    lines: Tensor
+    source: int
+    goal: int
 
 
 @lru_cache(maxsize=4)
-def _lattice(cells: int) -> tuple[Tensor, Tensor, int, int]:
-    """Coordinates `(n, 2)` along and across, neighbours `(n, 16)` with n for none, and the numbers of both ends."""
+def _plan(cells: int) -> _Plan:
     beyond, beside = round(BEYOND * cells), round(BESIDE * cells)
     along, across = torch.arange(-beyond, cells + beyond + 1), torch.arange(-beside, beside + 1)
     i, j = torch.meshgrid(torch.arange(len(along)), torch.arange(len(across)), indexing="ij")
-    offsets = torch.tensor([*OFFSETS, *((-a, -b) for a, b in OFFSETS)])
-    to_i, to_j = (at.reshape(-1, 1) + offsets[:, k] for k, at in enumerate((i, j)))
+    to_i, to_j = (at.reshape(-1, 1) + torch.tensor(SIXTEEN)[:, k] for k, at in enumerate((i, j)))
     inside = (to_i >= 0) & (to_i < len(along)) & (to_j >= 0) & (to_j < len(across))
     neighbours = torch.where(inside, to_i * len(across) + to_j, i.numel())
     grid = torch.stack([along[i.flatten()], across[j.flatten()]], -1) / cells
-    return grid, neighbours, beyond * len(across) + beside, (beyond + cells) * len(across) + beside
+    lines = torch.arange(i.numel()).reshape(i.shape)
+    return _Plan(grid, neighbours, lines, int(lines[beyond, beside]), int(lines[beyond + cells, beside]))
 
 
 def _normal(along: Tensor, metric: Tensor) -> Tensor:
@@ -88,35 +117,34 @@ def _weights(points: Tensor, metric: Tensor, neighbours: Tensor) -> Tensor:
     return weights.masked_fill((neighbours == n) | weights.isnan(), torch.inf)
 
 
-def _relaxed(weights: Tensor, neighbours: Tensor, source: int) -> tuple[Tensor, Tensor]:
-    """Distances `(P, n)` from the source and the neighbour `(P, n)` that each node is reached from."""
-    p, n, _ = weights.shape
-    reached = weights.new_full((p, n + 1), torch.inf)
-    reached[:, source] = 0
-    before = torch.full((p, n), n, dtype=torch.long, device=weights.device)
-    for _ in range(n):
-        best, step = (reached[:, neighbours] + weights).min(-1)
-        better = best < reached[:, :n]
-        if not better.any():
+def _swept(costs: Tensor, neighbours: Tensor, plan: _Plan) -> Tensor:
+    """Least costs `(P, n + 1)` from the source to every node, infinite for the node that stands for none."""
+    p, n, _ = costs.shape
+    nodes = plan.lines.to(costs.device)
+    reached = costs.new_full((n + 1, p), torch.inf)
+    reached[plan.source] = 0
+    ordered = costs.permute(1, 2, 0).contiguous()  # (n, 16, P)
+    lines = [(nodes, BACKWARDS[0]), (nodes.flip(0), FORWARDS[0]), (nodes.mT, BACKWARDS[1]), (nodes.mT.flip(0), FORWARDS[1])]
+    for _ in range(SWEEPS):
+        settled = reached.clone()
+        for rows, slots in lines:
+            before, steps = neighbours[:, slots], ordered[:, slots]
+            for row in rows[1:]:
+                reached[row] = torch.minimum(reached[row], (reached[before[row]] + steps[row]).amin(1))
+        if torch.equal(settled, reached):
             break
-        reached[:, :n] = torch.where(better, best, reached[:, :n])
-        before = torch.where(better, neighbours.expand(p, -1, -1).gather(-1, step[..., None])[..., 0], before)
-    return reached, before
+    return reached.mT
 
 
-def _walked(points: Tensor, before: Tensor, source: int, goal: int, segments: int) -> Tensor:
-    """Paths back from the goal, at uniform parameters."""
-    p, n, _ = points.shape
-    place, path = torch.full((p,), goal, device=points.device), []
-    while len(path) < n:
+def _walked(weights: Tensor, before: Tensor, neighbours: Tensor, plan: _Plan) -> tuple[Tensor, Tensor]:
+    """Paths `(P, k)` back from the goal through the neighbours in the slots `before` `(P, n)`, and their lengths `(P,)`."""
+    p, n = before.shape
+    place = torch.full((p,), plan.goal, device=before.device)
+    rows, length, path = torch.arange(p, device=before.device), weights.new_zeros(p), [place]
+    while bool((place != plan.source).any()) and len(path) < n:
+        step = before[rows, place]
+        length = length + torch.where(place == plan.source, 0.0, weights[rows, place, step])
+        there = (place == plan.source) | torch.isinf(length)
+        place = torch.where(there, plan.source, neighbours[place, step].clamp_max(n - 1))
         path.append(place)
-        if bool((place == source).all()):
-            break
-        place = torch.where(place == source, source, before.gather(1, place.clamp_max(n - 1)[:, None])[:, 0])
-        place = torch.where(place == n, source, place)
-    nodes = torch.stack(path[::-1], 1)
-    line = points.gather(1, nodes[..., None].expand(-1, -1, 2))
-    moved = torch.linalg.vector_norm(line.diff(dim=1), dim=-1)
-    at = torch.nn.functional.pad(moved.cumsum(1), (1, 0))
-    at = at / at[:, -1:].clamp_min(torch.finfo(at.dtype).tiny)
-    return resampled(line, at, segments)
+    return torch.stack(path[::-1], 1), torch.where(place == plan.source, length, torch.inf)

@@ -7,19 +7,21 @@ import torch
 from torch import Tensor
 
 from egregium.geodesics.certificate import steepest_descent
-from egregium.geodesics.lattice import lattice_routes
+from egregium.geodesics.lattice import Lattice
 from egregium.geodesics.metric_energy import Relaxed, quadratic, relax
 from egregium.geodesics.metric_table import MetricTable
 from egregium.geodesics.starts import given
 from egregium.numerics import splines
 
 COARSE = 16
-CELLS = 8
+CELLS = 12
+ROUTES = 4
 CLOSED = 1.005  # times the chord: no curve is shorter by more
-DISTINCT = 0.15  # of the length: what a route over the lattice strays by is less
-LONGER = 1.15  # times the curve found: a lattice route that is longer hides no shorter curve
+DISTINCT = 0.1  # of the length: what a route over the lattice strays by is less
+LONGER = 1.2  # times the curve found: a lattice route that is longer hides no shorter curve
 SAME = 0.02
 PUSH = 0.3
+TOGETHER = 512  # pairs on one lattice: more leave the cache
 GAUSS = (0.5 - 12**-0.5, 0.5 + 12**-0.5)
 
 
@@ -33,6 +35,13 @@ class Curves:
 
     def __getitem__(self, rows: Tensor) -> "Curves":
         return Curves(self.found[rows], self.length[rows], self.second_best[rows])
+
+    def updated(self, rows: Tensor, other: "Curves") -> "Curves":
+        """With `rows` replaced by those of `other`."""
+        length, second_best = (
+            getattr(self, name).index_copy(0, rows, getattr(other, name)) for name in ("length", "second_best")
+        )
+        return Curves(self.found.updated(rows, other.found), length, second_best)
 
     def improved(self, rows: Tensor, other: "Curves", apart: Tensor) -> "Curves":
         """With `other` for `rows` where shorter; the longer of two minima that are `apart` is the second best."""
@@ -102,15 +111,34 @@ class Pairs:
         squares = self.table.locate(z.flatten(0, 1), self.smallest.repeat_interleave(n))
         return self.table.values(squares, z.flatten(0, 1)).unflatten(0, (-1, n))
 
-    def over_the_lattice(self, curves: Curves) -> tuple[Tensor, Tensor]:
-        """Routes `(k, COARSE + 1, d)` that may lead to shorter curves than those found, and of which pairs `(k,)`."""
+    def over_the_lattice(self, best: Curves) -> Curves:
+        """`best` after routes over a lattice have been followed too, as long as they may be shorter."""
         straight = torch.lerp(self.z0[:, None], self.z1[:, None], _uniform(COARSE, self.z0)[None, :, None])
         mean = self.metric(straight).nanmean(1)
-        routes = lattice_routes(self.table, self.z0, self.z1, mean, self.smallest, CELLS, COARSE)
-        far = _apart(routes.curves, curves.found.nodes, mean) > DISTINCT * curves.length
-        unknown = torch.isinf(curves.length)
-        rows = torch.isfinite(routes.lengths) & (unknown | far & (routes.lengths < LONGER * curves.length))
-        return routes.curves[rows], rows.nonzero().flatten()
+        lattice = Lattice.about(self.table, self.z0, self.z1, mean, self.smallest, CELLS)
+        rows = torch.arange(len(self.z0), device=self.z0.device)
+        for _ in range(ROUTES):
+            path, lengths = lattice.shortest()
+            worth = torch.isfinite(lengths) & (lengths < LONGER * best.length[rows])
+            rows, path, lattice = rows[worth], path[worth], lattice[worth]
+            if not len(rows):
+                break
+            curves = lattice.curves(path, COARSE)
+            far = _apart(curves, best.found.nodes[rows], mean[rows]) > DISTINCT * best.length[rows]
+            far |= torch.isinf(best.length[rows])
+            best = self.tried(best, rows[far], curves[far])
+            lattice = lattice.avoiding(path)
+        return best
+
+    def tried(self, best: Curves, rows: Tensor, nodes: Tensor) -> Curves:
+        """`best` with the minima near `nodes` `(k, COARSE + 1, d)` taken for the pairs `rows` where they are shorter."""
+        if not len(rows):
+            return best
+        some = self[rows]
+        other = some.minima(nodes)
+        mean = some.metric(other.found.nodes).nanmean(1)
+        apart = _apart(other.found.nodes, best.found.nodes[rows], mean) > SAME * other.length
+        return best.improved(rows, other, apart)
 
 
 def searched(pairs: Pairs, chord: Tensor, starts: Sequence[Tensor]) -> Curves:
@@ -118,21 +146,11 @@ def searched(pairs: Pairs, chord: Tensor, starts: Sequence[Tensor]) -> Curves:
     t = _uniform(COARSE, pairs.z0)
     best = pairs.minima(torch.lerp(pairs.z0[:, None], pairs.z1[:, None], t[None, :, None]))
     for start in starts:
-        best = _tried(pairs, best, torch.arange(len(start), device=start.device), given(start, COARSE))
+        best = pairs.tried(best, torch.arange(len(start), device=start.device), given(start, COARSE))
     rows = (best.length > CLOSED * chord).nonzero().flatten()
-    if len(rows):
-        routes, which = pairs[rows].over_the_lattice(best[rows])
-        best = _tried(pairs, best, rows[which], routes)
+    for some in rows.split(TOGETHER):
+        best = best.updated(some, pairs[some].over_the_lattice(best[some]))
     return best
-
-
-def _tried(pairs: Pairs, best: Curves, rows: Tensor, nodes: Tensor) -> Curves:
-    if not len(rows):
-        return best
-    other = pairs[rows].minima(nodes)
-    mean = pairs[rows].metric(other.found.nodes).nanmean(1)
-    apart = _apart(other.found.nodes, best.found.nodes[rows], mean) > SAME * other.length
-    return best.improved(rows, other, apart)
 
 
 def _uniform(segments: int, like: Tensor) -> Tensor:
