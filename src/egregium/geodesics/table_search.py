@@ -148,7 +148,7 @@ def searched(pairs: Pairs, chord: Tensor, starts: Sequence[Tensor]) -> Curves:
     for start in starts:
         best = pairs.tried(best, torch.arange(len(start), device=start.device), given(start, COARSE))
     rows = (best.length > CLOSED * chord).nonzero().flatten()
-    for some in rows.split(TOGETHER):
+    for some in rows.split(TOGETHER) if len(rows) else ():
         best = best.updated(some, pairs[some].over_the_lattice(best[some]))
     return best
 
