@@ -11,7 +11,7 @@ from egregium.geodesics.problem import Problem
 from egregium.numerics.derivatives import jacobian
 from egregium.numerics.splines import doubled, resampled
 
-WALK = 8
+WALK = 4
 CORRECTIONS = 1
 DAMPING = 1e-2
 RESOLVED = 32
