@@ -172,4 +172,6 @@ def _require_order_and_entropy(p: float, entropy: float | None) -> None:
     if not isinstance(p, (int, float)) or not 1 <= p < inf:
         raise OptionError(f"wasserstein(p=): the order is a finite number >= 1; got {p!r}.")
     if entropy is not None and not (isinstance(entropy, (int, float)) and 0 < entropy < inf):
-        raise OptionError(f"wasserstein(entropy=) is a positive number of mean costs, or None for the exact plan; got {entropy!r}.")
+        raise OptionError(
+            f"wasserstein(entropy=) is a positive number of mean costs, or None for the exact plan; got {entropy!r}."
+        )
