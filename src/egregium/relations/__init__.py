@@ -18,9 +18,9 @@ from egregium.relations.population import PrincipalDirections, principal_directi
 from egregium.relations.volume import LogVolume, log_volume
 
 __all__ = [
-    "Alignment", "Angle", "Chord", "Density", "GeodesicDistance", "IndependentDrawLength", "LatentDistance", "LogVolume", "Mean",
-    "Medoids", "PrincipalDirections", "StraightLength", "Transport",
-    "angle", "chord", "conjugate_time", "curvature", "distance", "exp", "gromov_wasserstein", "jacobi_field", "log", "log_density",
-    "log_volume", "mean", "medoids", "neighbors", "principal_directions", "straight_length", "transport", "variance",
-    "wasserstein",
+    "Alignment", "Angle", "Chord", "Density", "GeodesicDistance", "IndependentDrawLength", "LatentDistance", "LogVolume",
+    "Mean", "Medoids", "PrincipalDirections", "StraightLength", "Transport",
+    "angle", "chord", "conjugate_time", "curvature", "distance", "exp", "gromov_wasserstein", "jacobi_field", "log",
+    "log_density", "log_volume", "mean", "medoids", "neighbors", "principal_directions", "straight_length", "transport",
+    "variance", "wasserstein",
 ]  # fmt: skip

@@ -34,10 +34,13 @@ def shares(points: Tensor, weights: Tensor | None, name: str = "weights") -> Ten
         raise TensorError(f"{name} must be a torch tensor; got {type(weights).__name__}: wrap it with torch.as_tensor.")
     if weights.shape != points.shape[:1]:
         raise ShapeError(f"{name} must have shape ({len(points)},), one a point; got {tuple(weights.shape)}.")
-    total = weights.detach().sum()
-    if weights.is_complex() or not bool((weights >= 0).all() & (total > 0) & torch.isfinite(total)):
+    if weights.is_complex():
+        raise TensorError(f"{name} must be real numbers; got {weights.dtype}.")
+    weights = weights.detach().to(points)
+    total = weights.sum()
+    if not bool((weights >= 0).all() & (total > 0) & torch.isfinite(total)):
         raise OptionError(f"{name} must be finite, not negative, and not all zero.")
-    return (weights.detach() / total).to(points)
+    return weights / total
 
 
 def crossed(space: ImmersedSpace, a: Tensor, b: Tensor, options: dict[str, Any]) -> Geodesic:
@@ -59,5 +62,5 @@ def crossed(space: ImmersedSpace, a: Tensor, b: Tensor, options: dict[str, Any])
 
 
 def known(g: Geodesic) -> Tensor:
-    """What is known for sure of each distance, `(*batch)`: its length, or where it failed the lower bound (0 if that failed)."""
+    """What is known of each distance, `(*batch)`: its length, or where that failed its lower bound, or where that is not 0."""
     return torch.where(g.ok, g.length, torch.nan_to_num(g.lower, nan=0.0, posinf=0.0)).detach()

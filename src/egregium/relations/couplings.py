@@ -86,7 +86,7 @@ def entropic(a: Tensor, b: Tensor, cost: Tensor, entropy: float) -> Coupling:
             method="sinkhorn_log", numItermax=ROUNDS, stopThr=MARGIN, log=True, warn=False,
         )  # fmt: skip
     plan = torch.zeros_like(cost)
-    plan[rows.nonzero(), columns.nonzero().T] = _rounded(torch.from_numpy(inner), p, q)
+    plan[rows.nonzero(), columns.nonzero().T] = _rounded(torch.nan_to_num(torch.from_numpy(inner), nan=0.0), p, q)
     return Coupling(plan, _status(log["err"][-1] < MARGIN))
 
 

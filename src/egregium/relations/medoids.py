@@ -1,6 +1,7 @@
 """k-medoids: the k of the points themselves that are nearest to all."""
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -68,21 +69,21 @@ def medoids(space: ImmersedSpace, points: Tensor, k: int, *, on_fail: str = "rai
 
     >>> from egregium.spaces import Euclidean
     >>> medoids(Euclidean(1), torch.tensor([[0.0], [1.0], [2.0], [9.0], [10.0], [11.0]]), 2)
-    Medoids(2 of 6 points, clusters of [3, 3], cost 4, 0 swaps: CONVERGED)
+    Medoids(2 of 6 points, clusters of [3, 3], cost 4, 1 swaps: CONVERGED)
     """
     require_on_fail(on_fail)
     points = cloud(space, points)
-    if not isinstance(k, int) or not 1 <= k <= len(points):
+    if not isinstance(k, Integral) or not 1 <= k <= len(points):
         raise OptionError(f"medoids needs 1 <= k <= number of points; got k = {k!r} for {len(points)} points.")
     with torch.no_grad():
         g = crossed(space, points, points, {**options, "on_fail": "mark"})
-        chosen, swaps = _swapped(known(g), _built(known(g), k))
+        chosen, swaps = _swapped(known(g), _built(known(g), int(k)))
     nearest = known(g)[:, chosen].min(1)
     found = Medoids(chosen, nearest.indices, nearest.values.sum(), where_ok(g.ok, g.length), g.status.amax(), swaps)
     if on_fail == "raise" and not found.ok:
         raise NotConvergedError(
-            f"{int((~g.ok).sum())} of {g.ok.numel()} geodesics between the points failed: {Status(int(found.status)).sentence}. "
-            'Use on_fail="mark" to keep the medoids, or change rtol, max_steps or support.',
+            f"{int((~g.ok).sum())} of {g.ok.numel()} geodesics between the points failed: "
+            f'{Status(int(found.status)).sentence}. Use on_fail="mark" to keep them, or change rtol, max_steps or support.',
             found,
         )
     return found

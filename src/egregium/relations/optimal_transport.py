@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import inf
+from numbers import Real
 from typing import Any
 
 import torch
@@ -144,9 +145,10 @@ def _transported(g: Geodesic, a: Tensor, b: Tensor, p: float, entropy: float | N
         for mass, d in ((plan, lengths), (least, g.lower), (plan, g.upper))
     )
     margin = 8 * torch.finfo(like.dtype).eps
+    status = torch.maximum(g.status[used].amax(), coupling.status.to(g.status))
     return Transport(
         distance=distance, cost=distance**p, lower=lower * (1 - margin), upper=upper * (1 + margin),
-        plan=plan, distances=where_ok(g.ok, g.length), status=torch.maximum(g.status[used].amax(), coupling.status.to(g.status)),
+        plan=plan, distances=where_ok(g.ok, g.length), status=status,
         pairs=used.nonzero(), geodesics=g[used], p=p, entropy=entropy,
     )  # fmt: skip
 
@@ -169,9 +171,9 @@ def _clouds(space: ImmersedSpace, A: Tensor, B: Tensor) -> tuple[Tensor, Tensor]
 
 
 def _require_order_and_entropy(p: float, entropy: float | None) -> None:
-    if not isinstance(p, (int, float)) or not 1 <= p < inf:
+    if not isinstance(p, Real) or not 1 <= p < inf:
         raise OptionError(f"wasserstein(p=): the order is a finite number >= 1; got {p!r}.")
-    if entropy is not None and not (isinstance(entropy, (int, float)) and 0 < entropy < inf):
+    if entropy is not None and not (isinstance(entropy, Real) and 0 < entropy < inf):
         raise OptionError(
             f"wasserstein(entropy=) is a positive number of mean costs, or None for the exact plan; got {entropy!r}."
         )

@@ -1,6 +1,7 @@
 """How a population spreads around its Frechet mean: its variance, and the directions in which it spreads most."""
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -55,8 +56,8 @@ class PrincipalDirections:
         explained = ", ".join(f"{x:.1%}" for x in (self.variances / total).tolist())
         left = ", ".join(f"{x:.1%}" for x in (self.residuals / total).tolist())
         return (
-            f"PrincipalDirections({k} of {n} points, variance {float(self.mean.variance):.4g}, in the tangent space {explained}, "
-            f"left around the geodesics {left}: {Status(int(self.status)).name})"
+            f"PrincipalDirections({k} of {n} points, variance {float(self.mean.variance):.4g}, in the tangent space "
+            f"{explained}, left around the geodesics {left}: {Status(int(self.status)).name})"
         )
 
 
@@ -87,13 +88,14 @@ def principal_directions(
     on_fail: str = "raise",
     **options: Any,
 ) -> PrincipalDirections:
-    r"""Directions at the Frechet mean m in which points `(N, d)` spread most: eigenvectors of `sum_i w_i log_m z_i (log_m z_i)^T`.
+    r"""Directions at the Frechet mean m in which points spread most: eigenvectors of `sum_i w_i log_m z_i (log_m z_i)^T`.
 
     The linearised principal geodesic analysis of Fletcher et al. 2004: principal components of the logarithms, in an
     orthonormal frame of the tangent space at the mean. How well the geodesics along them fit is told by `residuals`, which
     are measured on the space and not in the tangent space. Scores, variances and residuals are invariant under isometries.
 
     Args:
+        points: `(N, d)`.
         k: how many, 1 to d.
         weights: `(N,)`, not negative, with a positive sum; equal by default.
         rtol: as in `mean`; the residuals err by less than this share of the variance.
@@ -114,12 +116,12 @@ def principal_directions(
     """
     points = cloud(space, points)
     share = shares(points, weights)
-    if not isinstance(k, int) or not 1 <= k <= points.shape[1]:
+    if not isinstance(k, Integral) or not 1 <= k <= points.shape[1]:
         raise OptionError(f"principal_directions needs 1 <= k <= {points.shape[1]}, the dimension; got {k!r}.")
     centre = mean(space, points, weights, rtol=rtol, max_steps=max_steps, on_fail=on_fail, **options)
     exact = {**options, "rtol": max(FINER * rtol, 50 * torch.finfo(points.dtype).eps), "on_fail": "mark"}
     with torch.no_grad():
-        found = _spread(space, points, share, centre, k, rtol, exact)
+        found = _spread(space, points, share, centre, int(k), rtol, exact)
     if on_fail == "raise" and not found.ok:
         raise NotConvergedError(
             f"the principal directions did not converge: {Status(int(found.status)).sentence}. "
