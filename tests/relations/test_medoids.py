@@ -105,7 +105,7 @@ def test_results_are_detached_and_print_in_a_line() -> None:
         (lambda: medoids(PLANE, Z[:0], 1), TensorError, "points must hold at least one point"),
         (lambda: medoids(PLANE, Z, 0), OptionError, "k = 0 for 12 points"),
         (lambda: medoids(PLANE, Z, 13), OptionError, "k = 13 for 12 points"),
-        (lambda: medoids(PLANE, Z, 2.0), OptionError, r"k = 2.0 for 12 points"),
+        (lambda: medoids(PLANE, Z, 2.0), OptionError, "k = 2.0 for 12 points"),  # type: ignore[arg-type]
         (lambda: medoids(PLANE, Z, 2, on_fail="ignore"), OptionError, "on_fail"),
     ],
 )

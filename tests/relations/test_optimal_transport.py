@@ -251,11 +251,11 @@ def test_without_pot_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> Non
         (lambda: wasserstein(PLANE, A, B[:0]), TensorError, "B must hold at least one point"),
         (lambda: wasserstein(PLANE, A, B.float()), TensorError, "A and B must have one dtype"),
         (lambda: wasserstein(PLANE, A, B * torch.nan), TensorError, "B must be finite"),
-        (lambda: wasserstein(PLANE, A, B.tolist()), TensorError, "B must be a torch tensor"),
+        (lambda: wasserstein(PLANE, A, B.tolist()), TensorError, "B must be a torch tensor"),  # type: ignore[arg-type]
         (lambda: wasserstein(PLANE, A, B, 0.5), OptionError, ">= 1; got 0.5"),
         (lambda: wasserstein(PLANE, A, B, torch.inf), OptionError, ">= 1; got inf"),
         (lambda: wasserstein(PLANE, A, B, torch.nan), OptionError, ">= 1; got nan"),
-        (lambda: wasserstein(PLANE, A, B, "2"), OptionError, ">= 1; got '2'"),
+        (lambda: wasserstein(PLANE, A, B, "2"), OptionError, ">= 1; got '2'"),  # type: ignore[arg-type]
         (lambda: wasserstein(PLANE, A, B, entropy=0), OptionError, "positive number of mean costs"),
         (lambda: wasserstein(PLANE, A, B, entropy=-0.1), OptionError, "positive number of mean costs"),
         (lambda: wasserstein(PLANE, A, B, entropy=torch.nan), OptionError, "positive number of mean costs"),
@@ -264,7 +264,7 @@ def test_without_pot_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> Non
         (lambda: wasserstein(PLANE, A, B, weights_b=-torch.ones(5)), OptionError, "not negative"),
         (lambda: wasserstein(PLANE, A, B, weights_b=torch.full((5,), torch.nan)), OptionError, "not negative"),
         (lambda: wasserstein(PLANE, A, B, weights_b=torch.full((5,), torch.inf)), OptionError, "must be finite"),
-        (lambda: wasserstein(PLANE, A, B, weights_b=[1.0] * 5), TensorError, "weights_b must be a torch tensor"),
+        (lambda: wasserstein(PLANE, A, B, weights_b=[1.0] * 5), TensorError, "weights_b must be a torch tensor"),  # type: ignore[arg-type]
         (lambda: wasserstein(PLANE, A, B, on_fail="ignore"), OptionError, "on_fail"),
         (lambda: wasserstein(PLANE, A, B).displace(1.5), OptionError, r"\[0, 1\]; got 1.5"),
     ],

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tests.acceptance.bad_input import logarithmic
 from torch import Tensor
 
 from egregium.errors import NotConvergedError, OptionError, ShapeError, TensorError, ToleranceError
@@ -46,21 +45,21 @@ def test_flat_populations_have_ordinary_components(weights: Tensor | None) -> No
 
 
 def test_a_curved_sheet_that_is_flat_inside() -> None:
-    z = 0.4 * Z
+    z = 0.4 * Z[:5]
     found = principal_directions(Pullback(Cylinder().decode, dim=2), z, 2, rtol=1e-6)
-    expected, _ = components(z, torch.ones(9))
+    expected, _ = components(z, torch.ones(5))
     torch.testing.assert_close(found.variances, expected, rtol=1e-4, atol=0)  # logarithms close to 1e-7 and the mean to 1e-6
     torch.testing.assert_close(found.residuals, expected.flip(0), rtol=1e-4, atol=0)
 
 
 def test_the_variance_is_that_of_the_mean() -> None:
-    z = SPHERE.sample(6, torch.Generator().manual_seed(0))
+    z = SPHERE.sample(3, torch.Generator().manual_seed(0))
     assert torch.equal(variance(SPACE, z), mean(SPACE, z).variance)
 
 
 def test_great_circles_leave_what_they_leave() -> None:
     """The residual of a great circle with normal n is the mean of `asin(<x, n>)^2`."""
-    z = SPHERE.sample(8, torch.Generator().manual_seed(0))
+    z = SPHERE.sample(5, torch.Generator().manual_seed(0))
     found = principal_directions(SPACE, z, 2, rtol=1e-6)
     x, foot = SPHERE.decode(z), SPHERE.decode(found.mean.point[None])[0]
     along = torch.func.vmap(lambda v: torch.func.jvp(lambda y: SPHERE.decode(y[None])[0], (found.mean.point,), (v,))[1])
@@ -86,14 +85,14 @@ def test_points_on_a_geodesic_leave_nothing() -> None:
 
 def twins_agree(d: int, ambient: int, rtol: float) -> None:
     f, a = random_decoder(d, ambient, 0), Diffeomorphism(d, seed=1)
-    z = 0.6 * normal(6, d)
+    z = 0.6 * normal(4, d)
     here = principal_directions(Pullback(f, dim=d), z, rtol=rtol)
     there = principal_directions(Pullback(twin(f, a), dim=d), a.forward(z), rtol=rtol)
     differ = [abs(float(getattr(there, name) / getattr(here, name)) - 1) for name in ("variances", "residuals")]
     print(f"\n{here}\nin its twin variance and residual differ by {differ[0]:.1e} and {differ[1]:.1e}")
     assert max(differ) < 10 * rtol  # the mean is where its gradient is below rtol
     torch.testing.assert_close(there.scores, here.scores, rtol=0, atol=10 * rtol * float(here.mean.variance.sqrt()))
-    _, carried = torch.func.jvp(a.forward, (here.mean.point,), (here.directions[0],))
+    carried = torch.func.jvp(a.forward, (here.mean.point,), (here.directions[0],))[1]
     assert Pullback(twin(f, a), dim=d).norm(there.mean.point, there.directions[0] - carried) < 10 * rtol
 
 
@@ -127,12 +126,14 @@ def test_failures_raise_or_mark() -> None:
 
 
 def test_geodesics_that_leave_the_domain_are_told() -> None:
-    """The mean of points near the edge of a logarithm: the geodesic through it leaves, and feet there are not found."""
-    space = Pullback(logarithmic)
-    z = torch.tensor([[0.02, 0.0], [2.0, 0.0], [4.0, 0.5]], dtype=torch.float64)
+    """A half plane, and a point on a corner of it that the principal line passes outside."""
+    space = Pullback(lambda z: torch.cat([z, 0 * z[:, :1].log()], -1))
+    z = torch.tensor([[0.1, -3.0], [1.0, -1.0], [2.0, 0.0], [3.0, 1.0]], dtype=torch.float64)
+    with pytest.raises(NotConvergedError, match="the principal directions did not converge"):
+        principal_directions(space, z)
     found = principal_directions(space, z, on_fail="mark")
-    assert torch.isfinite(found.directions).all()
-    assert found.ok or found.status in (Status.NONFINITE, Status.MAX_STEPS, Status.STALLED)
+    assert found.status == Status.NONFINITE and found.residuals.isnan().all()
+    torch.testing.assert_close(found.variances, components(z, torch.ones(4))[0][:1], rtol=1e-5, atol=0)
 
 
 def test_results_are_detached_and_print_in_a_line() -> None:
@@ -148,13 +149,13 @@ def test_results_are_detached_and_print_in_a_line() -> None:
         (lambda: principal_directions(PLANE, Z[:0]), TensorError, "at least one point"),
         (lambda: principal_directions(PLANE, Z, 0), OptionError, "1 <= k <= 2, the dimension; got 0"),
         (lambda: principal_directions(PLANE, Z, 3), OptionError, "1 <= k <= 2, the dimension; got 3"),
-        (lambda: principal_directions(PLANE, Z, "all"), OptionError, "got 'all'"),
+        (lambda: principal_directions(PLANE, Z, "all"), OptionError, "got 'all'"),  # type: ignore[arg-type]
         (lambda: principal_directions(PLANE, Z, 1, torch.ones(3)), ShapeError, r"weights must have shape \(9,\)"),
         (lambda: principal_directions(PLANE, Z, 1, WEIGHTS - 1), OptionError, "not negative"),
         (lambda: principal_directions(PLANE, Z, rtol=0), ToleranceError, "rtol"),
         (lambda: principal_directions(PLANE, Z, on_fail="ignore"), OptionError, "on_fail"),
         (lambda: variance(PLANE, Z[0]), ShapeError, r"\(N, d\)"),
-        (lambda: variance(PLANE, Z, [1.0] * 9), TensorError, "weights must be a torch tensor"),
+        (lambda: variance(PLANE, Z, [1.0] * 9), TensorError, "weights must be a torch tensor"),  # type: ignore[arg-type]
         (lambda: variance(PLANE, Z * torch.nan), TensorError, "points must be finite"),
     ],
 )

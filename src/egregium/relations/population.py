@@ -33,7 +33,7 @@ class PrincipalDirections:
             reparametrisation. Each points to where the largest of its scores is.
         variances: `(K,)`, weighted means of squared scores, invariant; all d of them sum to the variance.
         residuals: `(K,)`, what variance is left around the geodesic along each direction: weighted means of squared
-            distances from the points to it. In flat spaces the variance less `variances`.
+            distances from the points to it, NaN where it leaves the domain. In flat spaces the variance less `variances`.
         scores: `(N, K)`, coordinates of the points' logarithms along the directions, invariant.
         status: CONVERGED, that of the mean or of geodesics which failed, or MAX_STEPS where feet were not found.
     """
@@ -177,7 +177,7 @@ def _fit(
         component = space.inner(foot, torch.nan_to_num(g.initial_velocity), tangent)
         moved, change = s[rows] - before[rows], component - along[rows]
         slope[rows] = torch.where(moved != 0, (-change / moved).clamp(*SLOPES), slope[rows])
-        distance[rows], before[rows], along[rows] = g.length, s[rows], component
+        distance[rows], before[rows], along[rows] = where_ok(arrived, g.length), s[rows], component
         s[rows] += component / slope[rows]
         done = (component.abs() <= slack) | ~g.ok | ~arrived
         status[rows] = torch.where(arrived, torch.where(done, g.status, status[rows]), int(Status.NONFINITE)).to(status)
