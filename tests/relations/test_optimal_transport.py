@@ -221,6 +221,11 @@ def test_failed_geodesics_that_the_plan_uses_are_told() -> None:
     assert not marked.ok and marked.distances.isnan().all() and "CONVERGED" not in repr(marked)
 
 
+def test_lengths_that_overflow_are_no_distances() -> None:
+    found = wasserstein(PLANE, 1e30 * A.float(), 1e30 * B.float(), on_fail="mark")
+    assert found.status == Status.NONFINITE and found.distances.isnan().all()
+
+
 def test_a_linear_program_cut_short_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("egregium.relations.couplings.PIVOTS", 1)
     assert wasserstein(PLANE, normal(40), normal(40, seed=1), on_fail="mark").status == Status.MAX_STEPS
@@ -245,6 +250,7 @@ def test_without_pot_nothing_is_measured(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
+        (lambda: wasserstein(wavy, A, B), OptionError, "measured in a space"),  # type: ignore[arg-type]
         (lambda: wasserstein(PLANE, A[None], B), ShapeError, r"A must have shape \(N, d\)"),
         (lambda: wasserstein(PLANE, A, B[0]), ShapeError, r"B must have shape \(N, d\)"),
         (lambda: wasserstein(PLANE, A, normal(5, 3)), ShapeError, r"B must have shape \(\*batch, 2\)"),

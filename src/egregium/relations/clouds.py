@@ -8,15 +8,18 @@ from torch import Tensor
 
 from egregium.errors import OptionError, ShapeError, TensorError
 from egregium.geodesics.geodesic import Geodesic
+from egregium.geodesics.options import require_space
 from egregium.protocols import ImmersedSpace
 from egregium.relations.verbs import joined
+from egregium.status import Status
 
 
 def cloud(space: ImmersedSpace, points: Tensor, name: str = "points") -> Tensor:
     """`points`, checked to be `(N, d)`, as the space prepares them.
 
-    Raises: `ShapeError`, `TensorError`.
+    Raises: `OptionError` for what is no space; `ShapeError`, `TensorError`.
     """
+    require_space(space)
     (prepared,) = space.prepare(points, names=(name,))
     if prepared.ndim != 2:
         raise ShapeError(f"{name} must have shape (N, d); got {tuple(prepared.shape)}.")
@@ -44,12 +47,19 @@ def shares(points: Tensor, weights: Tensor | None, name: str = "weights") -> Ten
 
 
 def crossed(space: ImmersedSpace, a: Tensor, b: Tensor, options: dict[str, Any]) -> Geodesic:
-    """Geodesics from each of a `(N, d)` to each of b `(M, d)`, batch `(N, M)`, by one `connect`; if a is b, half of them."""
+    """Geodesics from each of a `(N, d)` to each of b `(M, d)`, batch `(N, M)`, by one `connect`; if a is b, half of them.
+
+    Lengths that overflow are NONFINITE.
+    """
     n, m = len(a), len(b)
-    if a is not b:
-        return joined(space, a[:, None].expand(n, m, -1), b.expand(n, m, -1), options)
-    first, second = torch.triu_indices(n, n, device=a.device)
-    places = torch.zeros(n, n, dtype=torch.int64, device=a.device)
+    g = _halved(space, a, options) if a is b else joined(space, a[:, None].expand(n, m, -1), b.expand(n, m, -1), options)
+    return replace(g, status=torch.where(torch.isfinite(g.length), g.status, g.status.clamp_min(int(Status.NONFINITE))))
+
+
+def _halved(space: ImmersedSpace, a: Tensor, options: dict[str, Any]) -> Geodesic:
+    """Geodesics of all pairs, batch `(N, N)`, each measured in one direction and reversed in the other."""
+    first, second = torch.triu_indices(len(a), len(a), device=a.device)
+    places = torch.zeros(len(a), len(a), dtype=torch.int64, device=a.device)
     places[first, second] = places[second, first] = torch.arange(len(first), device=a.device)
     back = torch.ones_like(places).tril(-1).bool()
     g = joined(space, a[first], a[second], options)[places]

@@ -95,7 +95,7 @@ def gromov_wasserstein(
         A, B: points `(N, d_a)` of `space_a` and `(M, d_b)` of `space_b`.
         weights_a, weights_b: `(N,)` and `(M,)`, not negative, with positive sums, which become 1; equal by default.
         support_a, support_b: a `SupportGraph` of the data in each space, as in `connect`.
-        random_starts: how many, 0 or more, drawn with `seed`; each costs a millisecond on 25 points, and grows as N^3.
+        random_starts: how many, 0 or more, drawn with `seed`; 100 take 0.3 s at 50 points and 3 s at 200.
         on_fail: "raise" `NotConvergedError` with the `Alignment` as `.result`, or "mark" it in `status`. A geodesic that failed
             enters by its lower bound.
         options: keywords of `connect` for both: solver, rtol, max_steps, progress. Distances that err by a share of `rtol` make

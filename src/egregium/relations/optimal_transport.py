@@ -145,7 +145,7 @@ def _transported(g: Geodesic, a: Tensor, b: Tensor, p: float, entropy: float | N
         for mass, d in ((plan, lengths), (least, g.lower), (plan, g.upper))
     )
     margin = 8 * torch.finfo(like.dtype).eps
-    status = torch.maximum(g.status[used].amax(), coupling.status.to(g.status))
+    status = torch.maximum(torch.where(used, g.status, 0).amax(), coupling.status.to(g.status))
     return Transport(
         distance=distance, cost=distance**p, lower=lower * (1 - margin), upper=upper * (1 + margin),
         plan=plan, distances=where_ok(g.ok, g.length), status=status,
