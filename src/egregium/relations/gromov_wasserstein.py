@@ -152,14 +152,16 @@ def _aligned(g: Geodesic, h: Geodesic, a: Tensor, b: Tensor, random_starts: int,
     """The best alignment of inner distances, those of geodesics g `(N, N)` and h `(M, M)`, for weights a and b."""
     unit = max(float(known(g).max()), float(known(h).max())) or 1.0
     da, db = on_host(known(g)) / unit, on_host(known(h)) / unit
+    a, b = a / a.sum(), b / b.sum()
     profiles = _profile_costs(da, db, a, b)
-    starts = _starts(da, db, a, b, profiles, random_starts, seed)
+    matched = optimal(a, b, profiles)
+    starts = [matched.plan, *_starts(da, db, a, b, profiles, random_starts, seed)]
     minima = sorted((_descended(da, db, a, b, start) for start in starts), key=lambda one: one.distance)
     best = minima[0]
     others = [one.distance for one in minima[1:] if 0.5 * (one.plan - best.plan).abs().sum() > DISTINCT]
     like, met = g.length, Status.CONVERGED if best.converged else Status.MAX_STEPS
-    status = max(_worst(g, a), _worst(h, b), int(met))
-    bound = float((optimal(a, b, profiles).plan * profiles).sum()) ** 0.5 * (1 - 8 * torch.finfo(like.dtype).eps)
+    status = max(_worst(g, a), _worst(h, b), int(matched.status), int(met))
+    bound = float((matched.plan * profiles).sum()) ** 0.5 * (1 - 8 * torch.finfo(like.dtype).eps)
     distance, lower, second = (like.new_tensor(unit * x) for x in (best.distance, bound, min(others, default=torch.nan)))
     return Alignment(
         distance=distance, lower=torch.minimum(lower, distance), second_best=second, plan=best.plan.to(like),
@@ -175,14 +177,14 @@ def _worst(g: Geodesic, weights: Tensor) -> int:
 
 
 def _starts(da: Tensor, db: Tensor, a: Tensor, b: Tensor, profiles: Tensor, random_starts: int, seed: int) -> list[Tensor]:
-    """Plans to descend from, in order; none of them depends on how the points are drawn."""
+    """Further plans to descend from; none of them depends on how the points are drawn."""
     generator = torch.Generator().manual_seed(seed)
     eccentricity = ((da @ a)[:, None] - db @ b) ** 2
     independent, unit = torch.outer(a, b), NOISE * float(profiles.mean()) or 1.0
     noise = [unit * torch.rand(profiles.shape, generator=generator, dtype=torch.float64) for _ in range(random_starts)]
     # Corners of the polytope are often minima of their own; halfway to its middle they are not.
     random = [0.5 * (optimal(a, b, profiles + one).plan + independent) for one in noise]
-    return [independent, optimal(a, b, profiles).plan, optimal(a, b, eccentricity).plan, *random]
+    return [independent, optimal(a, b, eccentricity).plan, *random]
 
 
 def _descended(da: Tensor, db: Tensor, a: Tensor, b: Tensor, start: Tensor) -> _Minimum:

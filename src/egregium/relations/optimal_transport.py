@@ -15,7 +15,7 @@ from egregium.protocols import ImmersedSpace
 from egregium.relations.clouds import cloud, crossed, known, shares
 from egregium.relations.couplings import Coupling, entropic, on_host, optimal, require_pot
 from egregium.relations.verbs import where_ok
-from egregium.status import Status
+from egregium.status import Status, worst
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -139,13 +139,13 @@ def _transported(g: Geodesic, a: Tensor, b: Tensor, p: float, entropy: float | N
     coupling = _coupled(a, b, on_host(known(g) / unit) ** p, entropy)
     plan, used = coupling.plan.to(like), coupling.plan.to(like) > 0
     lengths = g.length if entropy is None else like
-    least = optimal(a, b, on_host(torch.nan_to_num(g.lower, nan=0.0) / unit) ** p).plan.to(like)
+    least = optimal(a, b, on_host(torch.nan_to_num(g.lower, nan=0.0) / unit) ** p)
     distance, lower, upper = (
         unit * _root((mass * torch.where(mass > 0, d / unit, 0.0) ** p).sum(), p)
-        for mass, d in ((plan, lengths), (least, g.lower), (plan, g.upper))
+        for mass, d in ((plan, lengths), (least.plan.to(like), g.lower), (plan, g.upper))
     )
     margin = 8 * torch.finfo(like.dtype).eps
-    status = torch.maximum(torch.where(used, g.status, 0).amax(), coupling.status.to(g.status))
+    status = worst(torch.where(used, g.status, 0).amax(), coupling.status.to(g.status), least.status.to(g.status))
     return Transport(
         distance=distance, cost=distance**p, lower=lower * (1 - margin), upper=upper * (1 + margin),
         plan=plan, distances=where_ok(g.ok, g.length), status=status,

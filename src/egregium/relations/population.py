@@ -98,7 +98,7 @@ def principal_directions(
         points: `(N, d)`.
         k: how many, 1 to d.
         weights: `(N,)`, not negative, with a positive sum; equal by default.
-        rtol: as in `mean`; the residuals err by less than this share of the variance.
+        rtol: as in `mean`; the residuals err by about this share of the variance at most.
         max_steps: as in `mean`.
         on_fail: "raise" `NotConvergedError`, or "mark" in `status`.
         options: keywords of `connect`: solver, support.
