@@ -108,10 +108,10 @@ def test_invariance_under_reparametrisation() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("d", "ambient"), [(2, 10), (2, 784), (5, 10)])
+@pytest.mark.parametrize(("d", "ambient"), [(2, 10), (2, 784), (5, 10), (5, 784)])
 def test_twins_agree_to_a_millionth(d: int, ambient: int) -> None:
-    differ = [twins_agree(d, ambient, seed, 1e-9) for seed in range(3)]
-    print(f"\nWasserstein of twins, d = {d}, D = {ambient}, 3 decoders: relative differences up to {max(differ):.1e}")
+    differ = [twins_agree(d, ambient, seed, 1e-9) for seed in range(5)]
+    print(f"\nWasserstein of twins, d = {d}, D = {ambient}, 5 decoders: relative differences up to {max(differ):.1e}")
     assert max(differ) < 1e-6
 
 
