@@ -10,7 +10,7 @@ import pytest
 
 import egregium as eg
 
-NOT_NEEDED = ("pandas", "pyarrow", "sklearn", "matplotlib", "typer", "rich", "safetensors", "PIL")
+NOT_NEEDED = ("pandas", "pyarrow", "sklearn", "matplotlib", "typer", "rich", "safetensors", "PIL", "ot")
 MATHEMATICAL = ("errors", "status", "spaces", "geodesics", "relations")
 
 

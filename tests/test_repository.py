@@ -25,6 +25,7 @@ FORBIDDEN = {
 # Where an import may stand inside a function, and why.
 LOCAL_IMPORTS = {
     "src/egregium/cli/": "a command prints its first line before torch is imported, which takes seconds",
+    "src/egregium/relations/couplings.py": "POT is an optional extra",
 }
 
 # Calls that run what a file says.

@@ -17,7 +17,10 @@ from egregium.relations.independent_draw import IndependentDrawLength
 from egregium.relations.volume import LogVolume
 from egregium.spaces.charts import Bernoulli, Chart, Gaussian
 
-INTRINSIC = ("geodesic", "geodesic_one", "geodesic_mean", "distance", "angle", "density")
+INTRINSIC = (
+    "geodesic", "geodesic_one", "geodesic_mean", "distance", "angle", "density",
+    "variance", "wasserstein", "gromov_wasserstein",
+)  # fmt: skip
 COORDINATES = ("euclidean", "euclidean_scaled", "euclidean_whitened", "euclidean_aligned", "straight_length", "log_volume")
 DRAWS = ("independent_draw_32", "independent_draw_256")
 RELATIONS = (*INTRINSIC, "chord", *COORDINATES, *DRAWS)

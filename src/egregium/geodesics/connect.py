@@ -13,7 +13,7 @@ from egregium.geodesics.closed import closed_form
 from egregium.geodesics.differentiable import with_gradients
 from egregium.geodesics.geodesic import Geodesic
 from egregium.geodesics.metric_table import MetricTable
-from egregium.geodesics.options import ROUGH, Options, require_on_fail
+from egregium.geodesics.options import ROUGH, Options, require_on_fail, require_space
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.refine import Certified
 from egregium.geodesics.solvers import Solver
@@ -91,8 +91,7 @@ def connect(
 
 def _prepared(space: ImmersedSpace, z0: Tensor, z1: Tensor, on_fail: str) -> tuple[Tensor, Tensor]:
     require_on_fail(on_fail)
-    if not hasattr(space, "prepare"):
-        raise OptionError(f"connect measures in a space, such as eg.Pullback(decoder); got {type(space).__name__}: wrap it.")
+    require_space(space)
     start, end = space.prepare(z0, z1)
     return start, end
 

@@ -30,6 +30,17 @@ def require_tolerance(rtol: float, dtype: torch.dtype) -> None:
         )
 
 
+def require_space(space: object) -> None:
+    """Check that it is a space, and not the decoder itself.
+
+    Raises: `OptionError`.
+    """
+    if not hasattr(space, "prepare"):
+        raise OptionError(
+            f"geometry is measured in a space, such as eg.Pullback(decoder); got {type(space).__name__}: wrap it."
+        )
+
+
 def require_on_fail(on_fail: str) -> None:
     """Check that it is "raise" or "mark".
 

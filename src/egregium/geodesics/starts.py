@@ -109,7 +109,7 @@ def along_chord(problem: Problem) -> Tensor:
 
     Each vertex is one Levenberg-Marquardt step further than the one before, towards the next point of the ambient segment
     from `x0` to `x1`: built from decoded quantities, hence to first order independent of the latent coordinates.
-    Cost: some `16 (5 + 2 d)` decoder calls a pair.
+    Cost: some `8 (5 + 2 d)` decoder calls a pair.
     """
     half = WALK // 2
     ends, goals = torch.cat([problem.z0, problem.z1]), torch.cat([problem.x1, problem.x0])

@@ -140,6 +140,28 @@ _RELATIONS = {
         "the metric's unit adds one constant.",
         _THEOREM,
     ),
+    "variance": _Entry(
+        True,
+        "ratio",
+        "isometries",
+        f"{_MANIFOLD} The points of the population must correspond, as a whole and not one by one.",
+        _THEOREM,
+    ),
+    "wasserstein": _Entry(
+        True,
+        "ratio",
+        "isometries",
+        f"{_MANIFOLD} Both clouds must correspond, each as a whole and not point by point.",
+        _THEOREM,
+    ),
+    "gromov_wasserstein": _Entry(
+        True,
+        "ratio",
+        "isometries of either space",
+        f"{_MANIFOLD} Each cloud must correspond as a whole; its plan is identifiable up to the isometries that map a cloud to "
+        "itself.",
+        _THEOREM,
+    ),
     "log_volume": _Entry(
         False,
         "interval",

@@ -5,17 +5,22 @@ from egregium.relations.angle import Angle, angle
 from egregium.relations.density import Density, log_density
 from egregium.relations.distance import Chord, GeodesicDistance, StraightLength, chord, distance, straight_length
 from egregium.relations.explog import exp, log
+from egregium.relations.gromov_wasserstein import Alignment, gromov_wasserstein
 from egregium.relations.independent_draw import IndependentDrawLength
 from egregium.relations.jacobi import conjugate_time, jacobi_field
 from egregium.relations.latent import LatentDistance
 from egregium.relations.mean import Mean, mean
+from egregium.relations.medoids import Medoids, medoids
 from egregium.relations.neighbors import neighbors
+from egregium.relations.optimal_transport import Transport, wasserstein
 from egregium.relations.parallel_transport import transport
+from egregium.relations.population import PrincipalDirections, principal_directions, variance
 from egregium.relations.volume import LogVolume, log_volume
 
 __all__ = [
-    "Angle", "Chord", "Density", "GeodesicDistance", "IndependentDrawLength", "LatentDistance", "LogVolume", "Mean",
-    "StraightLength",
-    "angle", "chord", "conjugate_time", "curvature", "distance", "exp", "jacobi_field", "log", "log_density", "log_volume",
-    "mean", "neighbors", "straight_length", "transport",
+    "Alignment", "Angle", "Chord", "Density", "GeodesicDistance", "IndependentDrawLength", "LatentDistance", "LogVolume",
+    "Mean", "Medoids", "PrincipalDirections", "StraightLength", "Transport",
+    "angle", "chord", "conjugate_time", "curvature", "distance", "exp", "gromov_wasserstein", "jacobi_field", "log",
+    "log_density", "log_volume", "mean", "medoids", "neighbors", "principal_directions", "straight_length", "transport",
+    "variance", "wasserstein",
 ]  # fmt: skip

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from egregium.errors import NotConvergedError, OptionError, ShapeError
+from egregium.errors import NotConvergedError
 from egregium.geodesics.connect import connect
 from egregium.geodesics.options import require_on_fail, require_steps, require_tolerance
 from egregium.geodesics.shooting import shoot
 from egregium.protocols import ClosedForm, ImmersedSpace
+from egregium.relations.clouds import cloud, shares
 from egregium.status import Status
 
 STEPS = 50
@@ -90,11 +91,9 @@ def mean(
     """
     require_on_fail(on_fail)
     require_steps(max_steps)
-    (points,) = space.prepare(points, names=("points",))
-    if points.ndim != 2:
-        raise ShapeError(f"points must have shape (N, d); got {tuple(points.shape)}.")
+    points = cloud(space, points)
     require_tolerance(rtol, points.dtype)
-    share = _shares(points, weights)
+    share = shares(points, weights)
     with torch.no_grad():
         x = space.immerse(points)
         first = int((x - share @ x).norm(dim=-1).argmin())
@@ -108,16 +107,6 @@ def mean(
             found,
         )
     return found
-
-
-def _shares(points: Tensor, weights: Tensor | None) -> Tensor:
-    if weights is None:
-        return torch.full_like(points[:, 0], 1 / len(points))
-    if weights.shape != points.shape[:1]:
-        raise ShapeError(f"weights must have shape ({len(points)},), one a point; got {tuple(weights.shape)}.")
-    if not bool((weights >= 0).all() & (weights.sum() > 0) & torch.isfinite(weights).all()):
-        raise OptionError("weights must be finite, not negative, and not all zero.")
-    return (weights / weights.sum()).to(points)
 
 
 def _compared(
