@@ -117,9 +117,10 @@ def test_twins_agree_to_a_millionth(d: int, ambient: int) -> None:
 
 def test_one_cloud_is_joined_once_and_is_0_from_itself() -> None:
     calls: list[int] = []
-    f = random_decoder(2, 10, 0)
-    space = Pullback(lambda z: (calls.append(len(z)), f(z))[1], dim=2)
-    z, weights = A[:4], torch.tensor([1.0, 0.0, 2.0, 1.0])
+    f = random_decoder(3, 9, 0)
+    space = Pullback(lambda z: (calls.append(len(z)), f(z))[1], dim=3)
+    z = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weights = torch.tensor([1.0, 0.0, 2.0, 1.0])
     half = wasserstein(space, z, z, weights_a=weights)
     once, twice = sum(calls), (calls.clear(), wasserstein(space, z, z.clone(), weights_a=weights), sum(calls))[1:]
     assert once < 0.75 * twice[1]
