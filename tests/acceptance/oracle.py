@@ -325,12 +325,12 @@ def shortest(
 ) -> Oracle:
     """Shortest distances from sources `(S, 2)` to targets `(S, K, 2)`, on grids refined until two agree to REFINED.
 
-    The box exceeds that of the points by `margin` of its sides, in coordinates in which the metric is isotropic on average.
+    The box exceeds that of the points by `margin` of its longer side, in coordinates in which the metric is isotropic on average.
     """
     points = np.concatenate([sources, targets.reshape(-1, 2)])
     white = whitening(decode, points)
     low, high = (white @ points.T).T.min(0), (white @ points.T).T.max(0)
-    reach = margin * (high - low)
+    reach = margin * (high - low).max()
     back = torch.as_tensor(np.linalg.inv(white).T)
     table = Table.of(lambda y: decode(y @ back.to(y)), low - reach, high + reach, finest)
     sources, targets = sources @ white.T, targets @ white.T
