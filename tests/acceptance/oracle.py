@@ -132,7 +132,10 @@ class Grid:
         gamma = table.christoffel(clipped(index)) * scale / step[:, None]
         halfway = np.stack([table.metric(clipped(index + 0.5 * o)) * scale for o in RING])
         inside = ((index >= 0) & (index <= cells)).all(-1)
-        return Grid(table, cells, table.metric(clipped(index)) * scale, halfway, gamma, inside)
+        metric = table.metric(clipped(index)) * scale
+        if not all((g[..., 0] * g[..., 2] > g[..., 1] ** 2).all() and np.isfinite(g).all() for g in (metric, halfway)):
+            raise ValueError("the table's splines are not positive definite: tabulate the metric more finely")
+        return Grid(table, cells, metric, halfway, gamma, inside)
 
     @property
     def width(self) -> int:

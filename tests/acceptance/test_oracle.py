@@ -16,8 +16,6 @@ from egregium.testing.twins import Diffeomorphism
 from tests.acceptance.landscapes import DECEIVING
 from tests.acceptance.oracle import REFINED, shortest
 
-Pairs = tuple[Tensor, Tensor]
-
 
 @dataclass(frozen=True)
 class Known:
@@ -100,33 +98,41 @@ def anisotropic() -> Known:
 
 def bent() -> Known:
     """A plane in bent coordinates, whose metric is stretched differently everywhere."""
-    a = Diffeomorphism(2, seed=4, strength=0.8)
+    a = Diffeomorphism(2, seed=4, strength=0.3)
     return between(a.inverse, lambda y, z: (a.inverse(z) - a.inverse(y)).norm(dim=-1), a.forward(uniform(12, 2, low=-1, high=1)))
 
 
-KNOWN = {
-    known.__name__: known for known in (sphere, cut_locus, ellipsoid, torus, half_plane, anisotropic, bent)
-}  # fmt: skip
+KNOWN = {known.__name__: known for known in (sphere, cut_locus, ellipsoid, torus, half_plane, anisotropic, bent)}
 
 
-@pytest.mark.parametrize("name", KNOWN)
-def test_the_oracle_knows_surfaces(name: str) -> None:
-    """To the tenth of a per cent that it promises."""
+def examine(name: str, cells: int, finest: int) -> None:
     known = KNOWN[name]()
-    found = shortest(known.decode, known.sources.numpy(), known.targets.numpy(), cells=32, finest=128)
+    found = shortest(known.decode, known.sources.numpy(), known.targets.numpy(), cells=cells, finest=finest)
     wrong = np.abs(found.distance / known.distance.numpy() - 1)
     print(
-        f"\noracle, {name}: off by at most {wrong.max():.1e}, median {np.median(wrong):.1e}; grids differ by at most "
+        f"\noracle, {name}: off by at most {wrong[found.ok].max():.1e}, median {np.median(wrong):.1e}; grids differ by at most "
         f"{found.difference.max():.1e}; refined and held by its box {found.ok.mean():.0%}"
     )
     assert wrong[found.ok].max() <= REFINED
     assert found.ok.mean() >= 0.5
 
 
+@pytest.mark.parametrize("name", ["cut_locus", "half_plane"])
+def test_the_oracle_knows_some_surfaces_on_coarse_grids(name: str) -> None:
+    examine(name, 24, 48)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_oracle_knows_surfaces(name: str) -> None:
+    """To the tenth of a per cent that it promises."""
+    examine(name, 32, 128)
+
+
 def test_the_shorter_of_two_ways_is_found() -> None:
     """Below a hill, though the straight line, hence both ends' own direction, is nearer to the way above it."""
     ends = np.array([[-1.5, 0.0]]), np.array([[[1.5, 0.0]]])
-    found = shortest(DECEIVING, *ends, cells=64, finest=128)
+    found = shortest(DECEIVING, *ends, cells=40, finest=80)
     t = np.linspace(0, 1, 2001)
     lengths = []
     for side in (1, -1):
