@@ -26,9 +26,7 @@ DECEIVING = Hills(((0.0, -0.1, 2.0, 0.35, 0.35), (0.0, 1.1, 1.5, 0.5, 0.5)))
 """The line passes above the first top, but there a second hill closes the way: the way below is the shorter one."""
 NARROW = Hills(((0.0, 0.0, 3.0, 0.12, 0.12),))
 """The line is a critical curve by symmetry, and a saddle."""
-RANGE = Hills(
-    ((-0.7, 0.5, 1.5, 0.3, 0.3), (0.1, -0.5, 2.5, 0.4, 0.3), (0.8, 0.4, 1.0, 0.25, 0.4), (-0.1, 1.3, 2.0, 0.3, 0.3))
-)
+RANGE = Hills(((-0.7, 0.5, 1.5, 0.3, 0.3), (0.1, -0.5, 2.5, 0.4, 0.3), (0.8, 0.4, 1.0, 0.25, 0.4), (-0.1, 1.3, 2.0, 0.3, 0.3)))
 RIDGE = Hills(((0.0, 0.4, 2.5, 0.15, 1.2),))
 """A long wall across the line, whose lower end is the nearer one."""
 

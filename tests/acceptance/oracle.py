@@ -1,4 +1,4 @@
-"""The globally shortest distance on decoders of two dimensions, by solving the eikonal equation on a grid: an oracle for tests.
+"""The globally shortest distance on decoders of two dimensions, from the eikonal equation on a grid: an oracle for tests.
 
 `|du|_{G^-1} = 1` with `u = 0` at the source, by a semi-Lagrangian scheme: at each node x the least, over points y of the ring of
 its eight neighbours, of `u(y) + d(x, y)`. Between neighbours u is the cubic that fits their values and gradients, or linear
@@ -57,9 +57,7 @@ class Table:
             block = jacobian(lambda z: decode(z).flatten(1), z[rows])
             parts.append((block.mT @ block).double())
         metric = torch.cat(parts).reshape(cells + 1, cells + 1, 2, 2).numpy()
-        return Table(
-            low, high, tuple(RectBivariateSpline(*axes, metric[..., i, j]) for i, j in ((0, 0), (0, 1), (1, 1)))
-        )
+        return Table(low, high, tuple(RectBivariateSpline(*axes, metric[..., i, j]) for i, j in ((0, 0), (0, 1), (1, 1))))
 
     def metric(self, z: Array) -> Array:
         """`(..., 3)` at points `(..., 2)`."""
@@ -73,7 +71,11 @@ class Table:
         second = np.stack([dx[..., 1] - 0.5 * dy[..., 0], 0.5 * dx[..., 2], 0.5 * dy[..., 2]], -1)
         det = (g11 * g22 - g12**2)[..., None]
         return np.stack(
-            [(g22[..., None] * first - g12[..., None] * second) / det, (g11[..., None] * second - g12[..., None] * first) / det], -2
+            [
+                (g22[..., None] * first - g12[..., None] * second) / det,
+                (g11[..., None] * second - g12[..., None] * first) / det,
+            ],
+            -2,
         )
 
     def short(self, y: Array, x: Array) -> tuple[Array, Array]:
@@ -100,7 +102,9 @@ def norm(metric: Array, v: Array) -> Array:
 
 def covector(metric: Array, v: Array) -> Array:
     """`G v / |v|`, zero for zero v."""
-    lowered = np.stack([metric[..., 0] * v[..., 0] + metric[..., 1] * v[..., 1], metric[..., 1] * v[..., 0] + metric[..., 2] * v[..., 1]], -1)
+    lowered = np.stack(
+        [metric[..., 0] * v[..., 0] + metric[..., 1] * v[..., 1], metric[..., 1] * v[..., 0] + metric[..., 2] * v[..., 1]], -1
+    )
     return lowered / np.maximum(norm(metric, v), 1e-300)[..., None]
 
 
@@ -178,11 +182,18 @@ def update(grid: Grid, u: Array, p: Array, place: Array, node: Array) -> tuple[A
     v = back - s[..., None] * e
     blend = s[..., None]
     length = (
-        norm(here, v) + 4 * norm(middle + blend * (np.roll(middle, -1, 0) - middle), v) + norm(there + blend * (np.roll(there, -1, 0) - there), v)
+        norm(here, v)
+        + 4 * norm(middle + blend * (np.roll(middle, -1, 0) - middle), v)
+        + norm(there + blend * (np.roll(there, -1, 0) - there), v)
     ) / 6
     bend = accelerated(grid.gamma[node], v)
     area = here[..., 0] * here[..., 2] - here[..., 1] ** 2
-    value = ua + s * (slope_a + s * (c2 + s * c3)) + length - area * (v[..., 0] * bend[..., 1] - v[..., 1] * bend[..., 0]) ** 2 / (24 * length**3)
+    value = (
+        ua
+        + s * (slope_a + s * (c2 + s * c3))
+        + length
+        - area * (v[..., 0] * bend[..., 1] - v[..., 1] * bend[..., 0]) ** 2 / (24 * length**3)
+    )
     value = np.where(ua < FAR, value, FAR)  # such an edge ends where the next one begins
     best, row = value.argmin(0), np.arange(len(place))
     return value[best, row], covector(here, v[best, row] - 0.5 * bend[best, row])
@@ -192,7 +203,11 @@ def nearest(metric: Array, back: Array, e: Array, slope: Array) -> Array:
     """Where on an edge `slope s + |back - s e|` is least, s in [0, 1]."""
     g11, g12, g22 = metric[..., 0], metric[..., 1], metric[..., 2]
     edge = g11 * e[..., 0] ** 2 + 2 * g12 * e[..., 0] * e[..., 1] + g22 * e[..., 1] ** 2
-    cross = g11 * back[..., 0] * e[..., 0] + g12 * (back[..., 0] * e[..., 1] + back[..., 1] * e[..., 0]) + g22 * back[..., 1] * e[..., 1]
+    cross = (
+        g11 * back[..., 0] * e[..., 0]
+        + g12 * (back[..., 0] * e[..., 1] + back[..., 1] * e[..., 0])
+        + g22 * back[..., 1] * e[..., 1]
+    )
     foot = cross / edge
     height = np.sqrt(g11 * g22 - g12**2) / np.sqrt(edge)  # an edge and a node span half a cell
     room = edge - slope**2
@@ -324,11 +339,17 @@ class Oracle:
 
 
 def shortest(
-    decode: Callable[[Tensor], Tensor], sources: Array, targets: Array, *, cells: int = 96, finest: int = 192, margin: float = 0.6
+    decode: Callable[[Tensor], Tensor],
+    sources: Array,
+    targets: Array,
+    *,
+    cells: int = 96,
+    finest: int = 192,
+    margin: float = 0.6,
 ) -> Oracle:
     """Shortest distances from sources `(S, 2)` to targets `(S, K, 2)`, on grids refined until two agree to REFINED.
 
-    The box exceeds that of the points by `margin` of its longer side, in coordinates in which the metric is isotropic on average.
+    The box exceeds that of the points by `margin` of its longer side, in coordinates where the metric is isotropic on average.
     """
     points = np.concatenate([sources, targets.reshape(-1, 2)])
     white = whitening(decode, points)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import torch
+from tests.acceptance.landscapes import LANDSCAPES, folded_decoder
+from tests.acceptance.oracle import Oracle, shortest
 from torch import Tensor, nn
 
 from egregium.errors import DecoderError
@@ -17,8 +19,6 @@ from egregium.spaces import Pullback
 from egregium.status import Status
 from egregium.testing.surfaces import StereographicSphere, SwissRoll
 from egregium.testing.twins import Diffeomorphism
-from tests.acceptance.landscapes import LANDSCAPES, folded_decoder
-from tests.acceptance.oracle import Oracle, shortest
 
 LINE = 5e-3  # of the oracle's length: what a CONVERGED pair may differ by
 

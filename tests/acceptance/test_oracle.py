@@ -1,4 +1,4 @@
-"""The oracle itself: surfaces whose shortest distances are known, cut loci among them, and whether it knows what it does not."""
+"""The oracle itself: surfaces whose shortest distances are known, cut loci among them, and what it says it does not know."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 from geographiclib.geodesic import Geodesic as OnEllipsoid
+from tests.acceptance.landscapes import DECEIVING
+from tests.acceptance.oracle import REFINED, shortest
 from torch import Tensor
 
 from egregium.relations import exp
 from egregium.spaces import Pullback
 from egregium.testing.surfaces import Ellipsoid, Paraboloid, StereographicSphere
 from egregium.testing.twins import Diffeomorphism
-from tests.acceptance.landscapes import DECEIVING
-from tests.acceptance.oracle import REFINED, shortest
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,9 @@ def anisotropic() -> Known:
 def bent() -> Known:
     """A plane in bent coordinates, whose metric is stretched differently everywhere."""
     a = Diffeomorphism(2, seed=4, strength=0.3)
-    return between(a.inverse, lambda y, z: (a.inverse(z) - a.inverse(y)).norm(dim=-1), a.forward(uniform(12, 2, low=-1, high=1)))
+    return between(
+        a.inverse, lambda y, z: (a.inverse(z) - a.inverse(y)).norm(dim=-1), a.forward(uniform(12, 2, low=-1, high=1))
+    )
 
 
 KNOWN = {known.__name__: known for known in (sphere, cut_locus, ellipsoid, torus, half_plane, anisotropic, bent)}

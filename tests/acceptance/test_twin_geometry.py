@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from tests.acceptance.twins import CASES, SAME_CURVE, Twins
 from torch import Tensor
 
 from egregium.geodesics import Geodesic, connect
@@ -16,16 +17,15 @@ from egregium.numerics.derivatives import jacobian
 from egregium.relations import curvature, exp, jacobi_field, log, mean, transport
 from egregium.spaces import Pullback
 from egregium.testing.twins import random_decoder
-from tests.acceptance.twins import CASES, SAME_CURVE, Twins
 
-RTOL = 1e-8
+RTOL = 1e-7
 LINE = 1e-6
-CLOUD = 5
+CLOUD = 4
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Pairs, tangent vectors and a cloud of points in one parametrisation, with the geodesics found in it from default starts."""
+    """Pairs, tangent vectors and a cloud of points in one parametrisation, and the geodesics found there by default."""
 
     space: Pullback
     z0: Tensor
@@ -56,7 +56,7 @@ Measure = Callable[[Drawn], Tensor]
 
 
 def logarithm(at: Drawn) -> Tensor:
-    return at.pushed(at.z0, log(at.space, at.z0, at.z1, starts=at.g, rtol=RTOL, on_fail="mark").nan_to_num())
+    return at.pushed(at.z0, log(at.space, at.z0, at.z1, rtol=RTOL, on_fail="mark").nan_to_num())
 
 
 def exponential(at: Drawn) -> Tensor:
@@ -97,10 +97,6 @@ def bending(at: Drawn) -> Tensor:
     return (frame.mT[:, None] @ form @ frame[:, None]).flatten(1).norm(dim=-1) ** 2
 
 
-def size(at: Drawn, value: Tensor) -> Tensor:
-    return value.norm(dim=-1)
-
-
 OF_PAIRS: dict[str, Measure] = {"log": logarithm, "transport": transported}
 """Compared where the twins share the minimum."""
 OF_POINTS: dict[str, Measure] = {"exp": exponential, "Jacobi field": field}
@@ -110,7 +106,7 @@ OF_CURVATURE: dict[str, Measure] = {"Ricci": ricci, "scalar": scalar, "sectional
 
 def centre(at: Drawn) -> Tensor:
     """The Frechet mean of the cloud, decoded."""
-    return at.space.ambient(mean(at.space, at.cloud, rtol=RTOL * 10, on_fail="mark").point[None])
+    return at.space.ambient(mean(at.space, at.cloud, rtol=RTOL, on_fail="mark").point[None])
 
 
 OF_CLOUDS: dict[str, Measure] = {"mean": centre}
@@ -135,7 +131,7 @@ class Agreement:
         return f"largest relative differences: {differences}; minimum not shared {self.unshared} of {self.total}"
 
 
-def agreement(twins: Twins, pairs: int) -> Agreement:
+def agreement(twins: Twins, pairs: int, clouds: dict[str, Measure]) -> Agreement:
     """Everything of the same random pairs, vectors and cloud in every parametrisation, against the first."""
     drawn = twins.points(4 * pairs + CLOUD)
     points, vectors = drawn[: 2 * pairs].unflatten(0, (2, pairs)), drawn[2 * pairs : 4 * pairs].unflatten(0, (2, pairs))
@@ -151,13 +147,13 @@ def agreement(twins: Twins, pairs: int) -> Agreement:
     worst |= {name: _worst(measure, all_of_them, everywhere, bent) for name, measure in OF_CURVATURE.items()}
     image = first.space.ambient(first.cloud)
     spread, elsewhere = (image - image.mean(0)).norm(dim=-1).mean()[None], 0
-    for name, measure in OF_CLOUDS.items():
+    for name, measure in clouds.items():
         value = torch.stack([measure(at) for at in all_of_them])
         difference = (value - value[0]).norm(dim=-1).amax() / spread
         same = bool(difference < SAME_CURVE)
         worst[name] = float(difference) if same else 0.0
         elsewhere += not same
-    return Agreement(worst, int((~shared).sum()) + elsewhere, pairs + len(OF_CLOUDS))
+    return Agreement(worst, int((~shared).sum()) + elsewhere, pairs + len(clouds))
 
 
 def _worst(measure: Measure, drawn: list[Drawn], rows: Tensor, scale: Tensor | None = None) -> float:
@@ -168,7 +164,8 @@ def _worst(measure: Measure, drawn: list[Drawn], rows: Tensor, scale: Tensor | N
 
 
 def test_twins_agree() -> None:
-    found = Agreement.joined([agreement(Twins.drawn(2, 10, seed, 1, torch.float64), 2) for seed in range(2)])
+    """2 decoders in two parametrisations each; means take minutes and are left to the slow test."""
+    found = Agreement.joined([agreement(Twins.drawn(2, 10, seed, 1, torch.float64), 1, {}) for seed in range(2)])
     print(f"\nacceptance 2, 2 decoders: {found}")
     assert found.unshared == 0
     assert max(found.worst.values()) <= LINE
@@ -179,8 +176,8 @@ def test_strangers_do_not_agree() -> None:
     twins = Twins.drawn(2, 10, 0, 0, torch.float64)
     stranger = Pullback(random_decoder(2, 10, 1), dim=2)
     mixed = Twins([twins.spaces[0], stranger], [lambda z: z] * 2, twins.priors * 2, 2, 0)
-    found = agreement(mixed, 2)
-    assert found.unshared == 3
+    found = agreement(mixed, 1, {})
+    assert found.unshared == 1
     assert min(found.worst[name] for name in (*OF_POINTS, *OF_CURVATURE)) > 1e-2
 
 
@@ -190,7 +187,7 @@ def test_acceptance_2(d: int, ambient: int) -> None:
     """5 decoders of each shape, 5 diffeomorphisms each, 5 pairs each."""
     parts = []
     for seed in range(5):
-        parts.append(agreement(Twins.drawn(d, ambient, seed, 5, torch.float64), 5))
+        parts.append(agreement(Twins.drawn(d, ambient, seed, 5, torch.float64), 5, OF_CLOUDS))
         print(f"\nacceptance 2, d = {d}, D = {ambient}, decoder {seed}: {parts[-1]}", flush=True)
     found = Agreement.joined(parts)
     print(f"acceptance 2, d = {d}, D = {ambient}, rtol {RTOL}: {found}, {found.unshared / found.total:.1%}")

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from tests.acceptance.twins import CASES, SAME_CURVE, Twins
 from torch import Tensor
 
 from egregium.geodesics import connect, solvers
 from egregium.relations import log_density
 from egregium.relations.angle import between
 from egregium.status import Status
-from tests.acceptance.twins import CASES, SAME_CURVE, Twins
+
 
 @dataclass(frozen=True)
 class Comparison:
