@@ -1,7 +1,7 @@
 """The globally shortest distance on decoders of two dimensions, from the eikonal equation on a grid: an oracle for tests.
 
-`|du|_{G^-1} = 1` with `u = 0` at the source, by a semi-Lagrangian scheme: at each node x the least, over points y of the ring of
-its eight neighbours, of `u(y) + d(x, y)`. Between neighbours u is the cubic that fits their values and gradients, or linear
+`|du|_{G^-1} = 1` with `u = 0` at the source, by a semi-Lagrangian scheme: at each node x the least, over points y of its ring
+of eight neighbours, of `u(y) + d(x, y)`. Between neighbours u is the cubic that fits their values and gradients, or linear
 across a shock (the cut locus); d is the length of the short segment less what bending it along the geodesic saves. Nodes are
 visited in bands of growing u, those of all sources at once. The error is of second order in the cell, so that two
 grids bound it and extrapolate it. Nothing of `egregium.geodesics` is used: the metric is all that the oracle knows.
