@@ -4,7 +4,7 @@
 of eight neighbours, of `u(y) + d(x, y)`. Between neighbours u is the cubic that fits their values and gradients, or linear
 across a shock (the cut locus); d is the length of the short segment less what bending it along the geodesic saves. Nodes are
 visited in bands of growing u, those of all sources at once. The error is of second order in the cell, so that two
-grids bound it and extrapolate it. Nothing of `egregium.geodesics` is used: the metric is all that the oracle knows.
+grids bound it. Nothing of `egregium.geodesics` is used: the metric is all that the oracle knows.
 
 References: Bornemann, Rasch 2006 (doi 10.1007/s00791-006-0016-y), for the discretisation; Potter, Cameron 2021 (arXiv
 2005.02442), for gradients carried along; Sethian, Vladimirsky 2003 (doi 10.1137/S0036142901392742), for the order.
@@ -57,7 +57,9 @@ class Table:
             block = jacobian(lambda z: decode(z).flatten(1), z[rows])
             parts.append((block.mT @ block).double())
         metric = torch.cat(parts).reshape(cells + 1, cells + 1, 2, 2).numpy()
-        return Table(low, high, tuple(RectBivariateSpline(*axes, metric[..., i, j]) for i, j in ((0, 0), (0, 1), (1, 1))))
+        return Table(
+            low, high, tuple(RectBivariateSpline(axes[0], axes[1], metric[..., i, j]) for i, j in ((0, 0), (0, 1), (1, 1)))
+        )
 
     def metric(self, z: Array) -> Array:
         """`(..., 3)` at points `(..., 2)`."""
@@ -135,7 +137,7 @@ class Grid:
 
         gamma = table.christoffel(clipped(index)) * scale / step[:, None]
         halfway = np.stack([table.metric(clipped(index + 0.5 * o)) * scale for o in RING])
-        inside = ((index >= 0) & (index <= cells)).all(-1)
+        inside = np.asarray(((index >= 0) & (index <= cells)).all(-1))
         metric = table.metric(clipped(index)) * scale
         if not all((g[..., 0] * g[..., 2] > g[..., 1] ** 2).all() and np.isfinite(g).all() for g in (metric, halfway)):
             raise ValueError("the table's splines are not positive definite: tabulate the metric more finely")
@@ -327,7 +329,7 @@ def spread(grid: Grid, u: Array, p: Array, start: Array, last: Array) -> tuple[A
 
 @dataclass(frozen=True)
 class Oracle:
-    """Distances `(S, K)`: extrapolated, with the relative difference of the last two grids, and whether the box held them."""
+    """Distances `(S, K)` on the finest grid, their relative difference to the one before, and whether the box held them."""
 
     distance: Array
     difference: Array
