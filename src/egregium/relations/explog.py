@@ -16,6 +16,7 @@ from egregium.relations.verbs import joined, where_ok
 from egregium.spaces.points import flat
 from egregium.status import Status, describe
 
+STRAYING = 5  # tolerances by which the length of a velocity may differ from the distance: beyond, it is another geodesic's
 FINER = 0.1  # of the tolerance asked for: that of one step
 
 
@@ -68,7 +69,8 @@ def log(space: ImmersedSpace, z0: Tensor, z1: Tensor, **options: Any) -> Tensor:
     `connect` reads off ambient differences is refined by Newton's method until its geodesic, followed to the end, misses
     `z1` by at most `rtol` of its length in decoded distance: `exp(space, z0, log(space, z0, z1))` is `z1` to that accuracy.
 
-    Takes the keywords of `connect` and raises what it raises; rows that do not close are STALLED. With `on_fail="mark"` failed
+    Takes the keywords of `connect` and raises what it raises; rows that do not close are STALLED, and so are those whose norm is then not
+    the distance, as with decoders that have kinks. With `on_fail="mark"` failed
     rows are NaN. Cost: that of `connect`, one `exp` to check, and some three more a round, of which one or two are needed.
 
     References: do Carmo 1992, Riemannian Geometry, chapter 3.
@@ -86,7 +88,9 @@ def log(space: ImmersedSpace, z0: Tensor, z1: Tensor, **options: Any) -> Tensor:
     velocity, status = flat(g.initial_velocity).clone(), g.status.flatten().clone()
     with torch.no_grad():
         found = close(space.economical(), flat(start)[rows], flat(end)[rows], velocity[rows], rtol)
-    velocity[rows], status[rows] = found.velocity, torch.where(found.ok, int(Status.CONVERGED), int(Status.STALLED)).to(status)
+        strays = (space.norm(flat(start)[rows], found.velocity) - g.length.flatten()[rows]).abs()
+    sound = found.ok & (strays <= STRAYING * rtol * g.length.flatten()[rows])
+    velocity[rows], status[rows] = found.velocity, torch.where(sound, int(Status.CONVERGED), int(Status.STALLED)).to(status)
     g = replace(g, initial_velocity=velocity.reshape(start.shape), status=status.reshape(g.status.shape))
     if options.get("on_fail", "raise") == "raise":
         require_converged(g)
