@@ -17,7 +17,7 @@ LogProb = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Likelihood:
-    """`log p(x | eta)` of one outcome, its chart, parameters `(n, k)`, and for each all outcomes `(m, j)`, their measure `(m,)`."""
+    """`log p(x | eta)` of an outcome, a chart, parameters `(n, k)`, and all outcomes `(m, j)` of each with measures `(m,)`."""
 
     chart: Callable[[Tensor], Tensor]
     log_prob: LogProb

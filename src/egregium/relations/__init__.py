@@ -2,6 +2,7 @@
 
 from egregium.relations import curvature
 from egregium.relations.angle import Angle, angle
+from egregium.relations.ball import BallVolume, ball_volume
 from egregium.relations.density import Density, log_density
 from egregium.relations.distance import Chord, GeodesicDistance, StraightLength, chord, distance, straight_length
 from egregium.relations.explog import exp, log
@@ -11,11 +12,12 @@ from egregium.relations.latent import LatentDistance
 from egregium.relations.mean import Mean, mean
 from egregium.relations.neighbors import neighbors
 from egregium.relations.parallel_transport import transport
+from egregium.relations.region import Volume, volume
 from egregium.relations.volume import LogVolume, log_volume
 
 __all__ = [
-    "Angle", "Chord", "Density", "GeodesicDistance", "IndependentDrawLength", "LatentDistance", "LogVolume", "Mean",
-    "StraightLength",
-    "angle", "chord", "conjugate_time", "curvature", "distance", "exp", "jacobi_field", "log", "log_density", "log_volume",
-    "mean", "neighbors", "straight_length", "transport",
+    "Angle", "BallVolume", "Chord", "Density", "GeodesicDistance", "IndependentDrawLength", "LatentDistance", "LogVolume",
+    "Mean", "StraightLength", "Volume",
+    "angle", "ball_volume", "chord", "conjugate_time", "curvature", "distance", "exp", "jacobi_field", "log", "log_density",
+    "log_volume", "mean", "neighbors", "straight_length", "transport", "volume",
 ]  # fmt: skip
