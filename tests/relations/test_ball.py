@@ -29,7 +29,7 @@ def three_sphere(z: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("space", "radius", "truth"),
     [
-        (SPHERE, 0.01, 2 * math.pi * (1 - math.cos(0.01))),
+        (SPHERE, 0.01, 4 * math.pi * math.sin(0.005) ** 2),
         (SPHERE, 1.5, 2 * math.pi * (1 - math.cos(1.5))),
         (HALF_PLANE, 1.5, 4 * math.pi * (math.cosh(1.5 / 2**0.5) - 1)),
         (Pullback(Cylinder().decode, dim=2), 5.0, 25 * math.pi),  # the latent space winds around without end
@@ -39,8 +39,7 @@ def test_discs(space: Pullback, radius: float, truth: float) -> None:
     found = measured(space, Z, radius, 1e-8)
     print(f"\narea of a disc of radius {radius}: off by {(found.value / truth - 1).abs().max():.1e}")
     torch.testing.assert_close(found.value, torch.full_like(found.value, truth), rtol=1e-8, atol=0)
-    slack = 1e-13 * truth
-    assert (found.lower - slack <= truth).all() and (truth <= found.upper + slack).all()
+    assert (found.lower <= truth).all() and (truth <= found.upper).all()
 
 
 @pytest.mark.parametrize(("d", "truth"), [(1, 4.0), (2, 4 * math.pi), (3, 32 * math.pi / 3), (4, 8 * math.pi**2)])
@@ -56,7 +55,7 @@ def test_a_ball_of_the_three_sphere() -> None:
 @pytest.mark.parametrize(("d", "radius", "rtol"), [(2, 0.3, 1e-6), (3, 0.05, 1e-5)])
 def test_twins_agree(d: int, radius: float, rtol: float) -> None:
     decoder, a = random_decoder(d, 10, seed=0), Diffeomorphism(d, seed=0)
-    z = torch.randn(3, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z = torch.randn(2, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     here, there = Pullback(decoder, dim=d), Pullback(twin(decoder, a), dim=d)
     one, two = ball_volume(here, z, radius, rtol=rtol), ball_volume(there, a.forward(z), radius, rtol=rtol)
     print(f"\nacceptance 2, volume of balls, d = {d}: twins differ by {(two / one - 1).abs().max():.1e}")
@@ -65,16 +64,16 @@ def test_twins_agree(d: int, radius: float, rtol: float) -> None:
 
 def test_balls_beyond_the_injectivity_radius() -> None:
     """A conjugate point on the sphere; on a steep hill's far side circles cross themselves before."""
-    assert (measured(SPHERE, Z, 3.3, 1e-6).status == Status.SADDLE).all()
+    assert (measured(SPHERE, Z, 3.3, 1e-3).status == Status.SADDLE).all()
     three = measured(Pullback(three_sphere, dim=3), torch.tensor([0.3, 0.2, 0.1]).double(), 3.3, 1e-3)
     assert three.status == Status.SADDLE
     hill = Pullback(lambda z: torch.cat([z, 3 * torch.exp(-(z**2).sum(-1, keepdim=True))], -1), dim=2)
     center = torch.tensor([-2.0, 0.0]).double()
     assert ball_volume(hill, center, 1.0) > 0
     with pytest.raises(NotConvergedError, match="smaller radius") as failure:
-        ball_volume(hill, center, 5.0)
+        ball_volume(hill, center, 5.0, rtol=1e-2)
     assert failure.value.result.status == Status.SADDLE  # type: ignore[attr-defined]
-    assert ball_volume(hill, center, 5.0, on_fail="mark").isnan()
+    assert ball_volume(SPHERE, Z[0], 3.3, rtol=1e-2, on_fail="mark").isnan()
 
 
 def test_balls_that_leave_the_domain() -> None:

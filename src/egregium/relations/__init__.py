@@ -6,6 +6,7 @@ from egregium.relations.ball import BallVolume, ball_volume
 from egregium.relations.density import Density, log_density
 from egregium.relations.distance import Chord, GeodesicDistance, StraightLength, chord, distance, straight_length
 from egregium.relations.explog import exp, log
+from egregium.relations.flatness import Flatness, flatness
 from egregium.relations.independent_draw import IndependentDrawLength
 from egregium.relations.jacobi import conjugate_time, jacobi_field
 from egregium.relations.latent import LatentDistance
@@ -16,8 +17,8 @@ from egregium.relations.region import Volume, volume
 from egregium.relations.volume import LogVolume, log_volume
 
 __all__ = [
-    "Angle", "BallVolume", "Chord", "Density", "GeodesicDistance", "IndependentDrawLength", "LatentDistance", "LogVolume",
-    "Mean", "StraightLength", "Volume",
-    "angle", "ball_volume", "chord", "conjugate_time", "curvature", "distance", "exp", "jacobi_field", "log", "log_density",
-    "log_volume", "mean", "neighbors", "straight_length", "transport", "volume",
+    "Angle", "BallVolume", "Chord", "Density", "Flatness", "GeodesicDistance", "IndependentDrawLength", "LatentDistance",
+    "LogVolume", "Mean", "StraightLength", "Volume",
+    "angle", "ball_volume", "chord", "conjugate_time", "curvature", "distance", "exp", "flatness", "jacobi_field", "log",
+    "log_density", "log_volume", "mean", "neighbors", "straight_length", "transport", "volume",
 ]  # fmt: skip

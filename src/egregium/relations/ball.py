@@ -20,7 +20,7 @@ from egregium.status import Status, describe, worst
 COARSE = 8  # degree of the first rule on directions
 MOST_SEGMENTS = 64  # of radii
 FINEST = {1: 8, 2: 128, 3: 32, 4: 8}  # degree up to which it is doubled, by dimension
-FINER = 0.01  # of the tolerance asked for: that of one step of a radius
+FINER = 0.003  # of the tolerance asked for: that of one step of a radius
 TOGETHER = 1 << 22
 
 
@@ -162,8 +162,9 @@ def _integrated(
         folded |= _crosses_itself(shot.end.unflatten(0, (p, m))[:, weights[0] > 0])
     status = torch.where(folded, status.clamp_min(int(Status.SADDLE)), status)
     status = torch.where(torch.isfinite(both[:, 0]), status, int(Status.NONFINITE)).to(torch.int8)
+    error = wrong[:, 0] + (both[:, 0] - both[:, 1]).abs() + FINER * rtol * shot.steps.unflatten(0, (p, m)).amax(-1) * both[:, 0]
     size = radii.double() ** d
-    return _Balls(size * both[:, 0], size * (wrong[:, 0] + (both[:, 0] - both[:, 1]).abs()), status)
+    return _Balls(size * both[:, 0], size * error, status)
 
 
 def _crosses_itself(ring: Tensor) -> Tensor:
