@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # what type checkers and editors read; _FACE is what runs, and a test keeps the two equal
     from egregium import data, models, report
+    from egregium.distributions import AggregatePosterior
     from egregium.errors import EgregiumError, NotConvergedError
     from egregium.geodesics import Geodesic, SupportGraph, connect, solvers
     from egregium.geodesics.projection import project
@@ -26,11 +27,13 @@ if TYPE_CHECKING:  # what type checkers and editors read; _FACE is what runs, an
     from egregium.models import LatentModel, fit
     from egregium.relations import (
         angle,
+        ball_volume,
         chord,
         conjugate_time,
         curvature,
         distance,
         exp,
+        flatness,
         jacobi_field,
         log,
         log_density,
@@ -39,6 +42,7 @@ if TYPE_CHECKING:  # what type checkers and editors read; _FACE is what runs, an
         neighbors,
         straight_length,
         transport,
+        volume,
     )  # fmt: skip
     from egregium.spaces import Euclidean, Pullback, charts
     from egregium.status import Status
@@ -49,6 +53,7 @@ _FACE = {
         "models",
         "report",
     ),
+    "egregium.distributions": ("AggregatePosterior",),
     "egregium.errors": (
         "EgregiumError",
         "NotConvergedError",
@@ -68,14 +73,17 @@ _FACE = {
     "egregium.models": (
         "LatentModel",
         "fit",
+        "flatness",
     ),
     "egregium.relations": (
         "angle",
+        "ball_volume",
         "chord",
         "conjugate_time",
         "curvature",
         "distance",
         "exp",
+        "flatness",
         "jacobi_field",
         "log",
         "log_density",
@@ -84,6 +92,7 @@ _FACE = {
         "neighbors",
         "straight_length",
         "transport",
+        "volume",
     ),
     "egregium.spaces": (
         "Euclidean",
@@ -95,6 +104,7 @@ _FACE = {
 _SOURCE = {name: source for source, names in _FACE.items() for name in names}
 
 __all__ = [
+    "AggregatePosterior",
     "EgregiumError",
     "Euclidean",
     "Geodesic",
@@ -105,6 +115,7 @@ __all__ = [
     "Study",
     "SupportGraph",
     "angle",
+    "ball_volume",
     "charts",
     "check",
     "chord",
@@ -130,6 +141,7 @@ __all__ = [
     "straight_length",
     "summarize",
     "transport",
+    "volume",
 ]
 
 

@@ -26,7 +26,7 @@ from egregium.spaces.charts import (
     Poisson,
 )
 
-INTRINSIC = ("geodesic", "geodesic_one", "geodesic_mean", "distance", "angle", "density")
+INTRINSIC = ("geodesic", "geodesic_one", "geodesic_mean", "distance", "angle", "density", "ball_volume", "flatness")
 COORDINATES = ("euclidean", "euclidean_scaled", "euclidean_whitened", "euclidean_aligned", "straight_length", "log_volume")
 DRAWS = ("independent_draw_32", "independent_draw_256")
 RELATIONS = (*INTRINSIC, "chord", *COORDINATES, *DRAWS)

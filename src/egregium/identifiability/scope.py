@@ -150,6 +150,20 @@ _RELATIONS = {
         "the density of the prior against it are identifiable.",
         _THEOREM,
     ),
+    "ball_volume": _Entry(
+        True,
+        "ratio",
+        "isometries",
+        f"{_MANIFOLD} A geodesic ball is told by its centre and radius alone, so that A carries it along.",
+        _THEOREM,
+    ),
+    "flatness": _Entry(
+        True,
+        "ratio",
+        "isometries",
+        f"{_MANIFOLD} Only a flat image could have an identifiable Euclidean metric.",
+        _FLAT,
+    ),
     "independent_draw": _Entry(
         False,
         "ratio",

@@ -81,7 +81,7 @@ def mean_curvature(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> T
 
 
 def magnitude(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> Tensor:
-    """Norm of the Riemann tensor over `sqrt(2 d (d - 1))`, `(*batch)`: `|K|` where all planes have curvature K; 0 only if flat."""
+    """Norm of the Riemann tensor over `sqrt(2 d (d - 1))`, `(*batch)`: `|K|` if all planes have curvature K, 0 only if flat."""
     return _computed(space, z, force, lambda at, _: _size(at.riemann) / max(2 * z.shape[-1] * (z.shape[-1] - 1), 1) ** 0.5)
 
 

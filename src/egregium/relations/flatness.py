@@ -59,9 +59,7 @@ class Flatness:
         if self.flat is None:
             return f"Unknown: {found}, of {self.known:.0%} of the distances, which is too little to judge."
         if self.flat:
-            return (
-                f"Flat as far as can be told: {found}. Corollary 2 does not rule out that Euclidean distances are identifiable."
-            )
+            return f"Flat as far as can be told: {found}. Corollary 2 does not rule out an identifiable Euclidean metric."
         return f"Not flat: {found}. By Corollary 2 no Euclidean metric of the latent space can be identifiable."
 
     def __repr__(self) -> str:
