@@ -73,7 +73,6 @@ _FACE = {
     "egregium.models": (
         "LatentModel",
         "fit",
-        "flatness",
     ),
     "egregium.relations": (
         "angle",
@@ -126,6 +125,7 @@ __all__ = [
     "distance",
     "exp",
     "fit",
+    "flatness",
     "indeterminacy",
     "jacobi_field",
     "log",

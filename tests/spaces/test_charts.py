@@ -22,6 +22,7 @@ from egregium.spaces.charts import (
     NegativeBinomial,
     Poisson,
     distance,
+    expected,
 )
 
 
@@ -157,6 +158,27 @@ def test_distances_of_distributions_are_between_chord_and_geodesic() -> None:
         torch.testing.assert_close(g.lower, known, rtol=2e-7, atol=0)
         assert (g.lower <= known).all()
         assert ((chart(decode(x1)) - chart(decode(x0))).norm(dim=-1) <= known * (1 + 1e-12)).all()
+
+
+def test_the_observation_that_is_expected() -> None:
+    x = torch.tensor([[0.5, -1.0, 0.0, 2.0]], dtype=torch.float64)
+    for chart, mean in (
+        (Gaussian(0.3), x),
+        (Bernoulli(logits=True), x.sigmoid()),
+        (Categorical(logits=True), x.softmax(-1)),
+        (GaussianWithScale(log_scale=True), x[:, :2]),
+        (Poisson(log_rate=True), x.exp()),
+        (NegativeBinomial(2.0, log_rate=True), x.exp()),
+        (Chart(torch.sin), x),
+        (None, x),
+        (
+            Columns((Poisson(log_rate=True), 1), (Gaussian(1.0), 1), (GaussianWithScale(True), 2)),
+            torch.cat([x[:, :1].exp(), x[:, 1:3]], 1),
+        ),
+    ):
+        torch.testing.assert_close(expected(chart, x), mean)
+    for chart in (Bernoulli(), Categorical(), Poisson(), NegativeBinomial(2.0)):
+        assert expected(chart, x) is x
 
 
 def test_the_lower_bound_of_several_decoders() -> None:

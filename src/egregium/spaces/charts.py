@@ -6,7 +6,8 @@ of the model (Rao 1945; Arvanitidis et al. 2022, arXiv 2106.05367). Two paramete
 Gaussians whose variance the decoder gives too are half-planes, which `egregium.spaces.half_plane` immerses.
 
 A chart may have a method `distance(x0, x1)` of decoder outputs, the Fisher-Rao distance of the distributions that they are:
-where that is more than the straight distance of its coordinates, it is the better lower bound of distances on a decoder.
+where that is more than the straight distance of its coordinates, it is the better lower bound of distances on a decoder. And it
+may have a method `expected(x)`, the mean of the observation, where the decoder's output is not that itself.
 """
 
 import math
@@ -65,6 +66,10 @@ class Bernoulli:
         angle = 2 * torch.asin(torch.sqrt(torch.where(inside, x, 0.5)))
         return torch.where(inside, angle, torch.pi * x.detach())
 
+    def expected(self, x: Tensor) -> Tensor:
+        """Probabilities."""
+        return torch.sigmoid(x) if self.logits else x
+
 
 def _from_logits(logits: Tensor) -> Tensor:
     positive = logits > 0
@@ -95,6 +100,10 @@ class Categorical:
                 )
         return 2 * _sqrt(x)
 
+    def expected(self, x: Tensor) -> Tensor:
+        """Probabilities."""
+        return torch.softmax(x, -1) if self.logits else x
+
     def distance(self, x0: Tensor, x1: Tensor) -> Tensor:
         """Great circles of radius 2, one for each distribution: `sqrt sum (4 asin(c / 4))^2` of their chords c, `(N,)`."""
         chords = torch.linalg.vector_norm(self(x1) - self(x0), dim=-1)
@@ -123,6 +132,10 @@ class GaussianWithScale:
 
     def __call__(self, x: Tensor) -> Tensor:
         return half_plane.immersed(*self._parameters(x)).flatten(1)
+
+    def expected(self, x: Tensor) -> Tensor:
+        """Means, `(N, ..., k)`."""
+        return self._parameters(x)[0]
 
     def distance(self, x0: Tensor, x1: Tensor) -> Tensor:
         """Fisher-Rao distance `sqrt sum d^2` over the half-planes, `(N,)`."""
@@ -164,6 +177,10 @@ class Poisson:
         _require_means(x, "Poisson")
         return 2 * _sqrt(x)
 
+    def expected(self, x: Tensor) -> Tensor:
+        """Means."""
+        return x.exp() if self.log_rate else x
+
 
 @dataclass(frozen=True)
 class NegativeBinomial:
@@ -186,6 +203,10 @@ class NegativeBinomial:
             return 2 * root * _asinh_exp(0.5 * (x - math.log(self.theta)))
         _require_means(x, "NegativeBinomial")
         return 2 * root * torch.asinh(_sqrt(x / self.theta))
+
+    def expected(self, x: Tensor) -> Tensor:
+        """Means."""
+        return x.exp() if self.log_rate else x
 
 
 @dataclass(frozen=True)
@@ -211,6 +232,10 @@ class Columns:
 
     def __call__(self, x: Tensor) -> Tensor:
         return torch.cat([chart(y).flatten(1) for (chart, _), y in zip(self.parts, self._split(x), strict=True)], 1)
+
+    def expected(self, x: Tensor) -> Tensor:
+        """Means of the parts side by side."""
+        return torch.cat([expected(chart, y).flatten(1) for (chart, _), y in zip(self.parts, self._split(x), strict=True)], 1)
 
     def distance(self, x0: Tensor, x1: Tensor) -> Tensor:
         """`sqrt sum d^2` over the charts, `(N,)`."""
@@ -260,3 +285,9 @@ def distance(chart: Coordinates, x0: Tensor, x1: Tensor) -> Tensor:
     """Distance of decoder outputs `(N, *out)` by the chart's own method, or else straight in its coordinates, `(N,)`."""
     own = getattr(chart, "distance", None)
     return torch.linalg.vector_norm((chart(x1) - chart(x0)).flatten(1), dim=-1) if own is None else own(x0, x1)
+
+
+def expected(chart: Coordinates | None, x: Tensor) -> Tensor:
+    """Mean observations by the chart's own method, or else the decoder's output `(N, *out)` itself."""
+    own = getattr(chart, "expected", None)
+    return x if own is None else own(x)

@@ -118,9 +118,10 @@ class Pullback(Immersed):
         Straight through ambient space; of charts with a distance of their own, this between the distributions at both ends,
         the root of its mean square over the decoders of a list, by Minkowski's inequality.
         """
-        if not hasattr(self.chart, "distance") or not self._stacked:
+        chart = self.chart
+        if chart is None or not hasattr(chart, "distance") or not self._stacked:
             return super().least_distance(z0, z1)
-        squares = [charts.distance(self.chart, one.raw(z0), one.raw(z1)) ** 2 for one in self.members]
+        squares = [charts.distance(chart, one.raw(z0), one.raw(z1)) ** 2 for one in self.members]
         return torch.stack(squares).mean(0).sqrt()
 
     @property
