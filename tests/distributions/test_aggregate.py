@@ -1,5 +1,7 @@
 """The mixture of posteriors: against torch's, its density on the manifold, and what it refuses."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
@@ -53,6 +55,26 @@ def test_the_density_on_the_manifold_is_that_of_a_twin() -> None:
     there = log_density(Pullback(twin(decoder, a), dim=3), a.forward(Z), pushed)
     print(f"\ndensity of the aggregate posterior, twins differ by {(here - there).abs().max():.1e} nats")
     torch.testing.assert_close(there, here, rtol=0, atol=1e-10)
+
+
+def test_a_nonlinear_twin_carries_it_along() -> None:
+    """Its image is no mixture of Gaussians any more, but a density all the same."""
+
+    @dataclass(frozen=True)
+    class Image:
+        a: Diffeomorphism
+
+        def log_prob(self, value: torch.Tensor) -> torch.Tensor:
+            z = self.a.inverse(value)
+            return Q.log_prob(z) - self.a.log_det(z)
+
+        def sample(self, sample_shape: torch.Size = torch.Size()) -> torch.Tensor:  # noqa: B008
+            return self.a.forward(Q.sample(sample_shape))
+
+    decoder, a = random_decoder(3, 12, seed=0), Diffeomorphism(3, seed=1)
+    here = log_density(Pullback(decoder, dim=3), Z, Q)
+    there = log_density(Pullback(twin(decoder, a), dim=3), a.forward(Z), Image(a))
+    torch.testing.assert_close(there, here, rtol=0, atol=1e-9)
 
 
 def test_refusals() -> None:

@@ -41,6 +41,12 @@ def test_no_jump_where_a_place_changes_its_level() -> None:
     assert (after - before).abs().max() <= 1e-14
 
 
+def test_single_precision() -> None:
+    z0, z1 = (points(20, 5.0)[k::2].float() for k in range(2))
+    g, truth = connect(SPACE, z0, z1, rtol=1e-4), distance(*z0.unbind(-1), *z1.unbind(-1))
+    assert g.length.dtype == torch.float32 and (g.length / truth - 1).abs().max() <= 1e-4
+
+
 @pytest.mark.parametrize("rtol", [1e-3, 1e-8])
 def test_geodesics(rtol: float) -> None:
     z0 = torch.tensor([[0.0, 0.0], [1.0, -3.0], [0.0, 0.0], [2.0, 5.0]], dtype=torch.float64)

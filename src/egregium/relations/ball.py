@@ -33,7 +33,8 @@ def ball_volume(
 
     in polar coordinates around the centre, with Jacobi fields for the differential of the exponential map. Invariant: a ball is
     told by its centre and radius, without coordinates. Valid up to the injectivity radius, where radii are shortest curves.
-    Balls with a conjugate point, or at d = 2 with a circle that crosses itself, reach beyond it, and are SADDLE.
+    Balls with a conjugate point, or at d = 2 with a circle that crosses itself, reach beyond it, and are SADDLE; at d > 2 radii
+    that meet elsewhere than at conjugate points are not noticed, and what lies beyond is counted twice.
 
     Args:
         center: points `(*batch, d)`, d at most 4.
