@@ -31,7 +31,6 @@ def test_volumes_of_balls_agree(d: int, ambient: int, seed: int) -> None:
         f"{int(ok.sum())} of {CENTRES} balls"
     )
     assert ok.any() and (apart <= 1e-6).all()
-    assert ((status == status[0]).all(0) | ~ok).all()
 
 
 @pytest.mark.slow

@@ -122,9 +122,6 @@ class _Balls:
     error: Tensor
     status: Tensor
 
-    def __getitem__(self, rows: Tensor) -> "_Balls":
-        return _Balls(*(value[rows] for value in vars(self).values()))
-
     def updated(self, rows: Tensor, other: "_Balls") -> "_Balls":
         """With `rows` replaced by those of `other`."""
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
