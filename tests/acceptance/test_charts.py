@@ -7,7 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from egregium.geodesics import connect
+from egregium.relations import angle, curvature, exp, log, log_density
+from egregium.spaces import Pullback
 from egregium.spaces.charts import Bernoulli, Categorical, Columns, Gaussian, GaussianWithScale, NegativeBinomial, Poisson
+from egregium.testing.twins import Diffeomorphism, StandardNormalImage, random_decoder, twin
 
 LINE = 1e-6
 DECADES = [10.0**k for k in range(-3, 3)]
@@ -185,3 +189,29 @@ def test_the_chart_pulls_back_fisher_information(name: str) -> None:
         wrong = max(wrong, float(((found - truth) / (size[:, None] * size)).abs().max()))
     print(f"\nacceptance 3, {name}: {wrong:.1e} at {len(of.parameters)} parameters")
     assert wrong <= LINE
+
+
+@pytest.mark.slow
+def test_all_geometry_with_learned_variance() -> None:
+    """A random decoder of six means and six log standard deviations, against its exact twin."""
+    decoder, a = random_decoder(2, 12, seed=3), Diffeomorphism(2, seed=3)
+    chart = GaussianWithScale(log_scale=True)
+    here, there = Pullback(decoder, dim=2, chart=chart), Pullback(twin(decoder, a), dim=2, chart=chart)
+    z0, z1, z2 = 0.7 * torch.randn(3, 6, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y0, y1, y2 = a.forward(z0), a.forward(z1), a.forward(z2)
+    one, two = connect(here, z0, z1, rtol=1e-7), connect(there, y0, y1, rtol=1e-7)
+    normal = torch.distributions.MultivariateNormal(torch.zeros(2).double(), torch.eye(2).double())
+    v = log(here, z0, z1, rtol=1e-7)
+    wrong = {
+        "distance": (two.length / one.length - 1).abs().max(),
+        "lower bound": (two.lower / one.lower - 1).abs().max(),
+        "angle": (angle(there, y0, y1, y2, rtol=1e-7) - angle(here, z0, z1, z2, rtol=1e-7)).abs().max(),
+        "density": (log_density(there, y0, StandardNormalImage(a)) - log_density(here, z0, normal)).abs().max(),
+        "curvature": (curvature.scalar(there, y0) / curvature.scalar(here, z0) - 1).abs().max(),
+        "exp(log)": (here.ambient(exp(here, z0, v, rtol=1e-7)) - here.ambient(z1)).norm(dim=-1).max(),
+    }
+    chord = (here.ambient(z1) - here.ambient(z0)).norm(dim=-1)
+    print(f"\nlearned variance: {', '.join(f'{name} {x:.1e}' for name, x in wrong.items())}")
+    print(f"lower bound over length {(one.lower / one.length).tolist()}, chord over length {(chord / one.length).tolist()}")
+    assert max(wrong.values()) <= 1e-6
+    assert (one.lower > chord).all() and (one.lower <= one.length).all()
