@@ -10,8 +10,8 @@ from egregium.status import Status
 from egregium.testing.twins import Diffeomorphism, random_decoder, twin
 
 CASES = [(d, ambient, seed) for d, ambient in ((2, 10), (2, 784), (3, 10), (3, 784)) for seed in range(5)]
-RADII = {2: 0.3, 3: 0.05}
-PARAMETRISATIONS, CENTRES = 5, 3
+RADII = {2: 0.15, 3: 0.04}
+PARAMETRISATIONS, CENTRES = 5, 2
 
 
 @pytest.mark.slow
@@ -19,10 +19,10 @@ PARAMETRISATIONS, CENTRES = 5, 3
 def test_volumes_of_balls_agree(d: int, ambient: int, seed: int) -> None:
     decoder = random_decoder(d, ambient, seed)
     z = torch.randn(CENTRES, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    found = [measured(Pullback(decoder, dim=d), z, RADII[d], 1e-6)]
+    found = [measured(Pullback(decoder, dim=d), z, RADII[d], 3e-7)]
     for k in range(1, PARAMETRISATIONS):
         a = Diffeomorphism(d, seed=100 * seed + k)
-        found.append(measured(Pullback(twin(decoder, a), dim=d), a.forward(z), RADII[d], 1e-6))
+        found.append(measured(Pullback(twin(decoder, a), dim=d), a.forward(z), RADII[d], 3e-7))
     values, status = torch.stack([one.value for one in found]), torch.stack([one.status for one in found])
     ok = (status == Status.CONVERGED).all(0)
     apart = ((values.amax(0) - values.amin(0)) / values.mean(0))[ok]
