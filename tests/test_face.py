@@ -11,7 +11,7 @@ import pytest
 import egregium as eg
 
 NOT_NEEDED = ("pandas", "pyarrow", "sklearn", "matplotlib", "typer", "rich", "safetensors", "PIL", "ot")
-MATHEMATICAL = ("errors", "status", "spaces", "geodesics", "relations")
+MATHEMATICAL = ("errors", "status", "spaces", "geodesics", "distributions", "relations")
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:

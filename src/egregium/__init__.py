@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # what type checkers and editors read; _FACE is what runs, and a test keeps the two equal
     from egregium import data, models, report
+    from egregium.distributions import AggregatePosterior
     from egregium.errors import EgregiumError, NotConvergedError
     from egregium.geodesics import Geodesic, SupportGraph, connect, solvers
     from egregium.geodesics.projection import project
@@ -26,11 +27,13 @@ if TYPE_CHECKING:  # what type checkers and editors read; _FACE is what runs, an
     from egregium.models import LatentModel, fit
     from egregium.relations import (
         angle,
+        ball_volume,
         chord,
         conjugate_time,
         curvature,
         distance,
         exp,
+        flatness,
         gromov_wasserstein,
         jacobi_field,
         log,
@@ -43,6 +46,7 @@ if TYPE_CHECKING:  # what type checkers and editors read; _FACE is what runs, an
         straight_length,
         transport,
         variance,
+        volume,
         wasserstein,
     )  # fmt: skip
     from egregium.spaces import Euclidean, Pullback, charts
@@ -54,6 +58,7 @@ _FACE = {
         "models",
         "report",
     ),
+    "egregium.distributions": ("AggregatePosterior",),
     "egregium.errors": (
         "EgregiumError",
         "NotConvergedError",
@@ -76,11 +81,13 @@ _FACE = {
     ),
     "egregium.relations": (
         "angle",
+        "ball_volume",
         "chord",
         "conjugate_time",
         "curvature",
         "distance",
         "exp",
+        "flatness",
         "gromov_wasserstein",
         "jacobi_field",
         "log",
@@ -93,6 +100,7 @@ _FACE = {
         "straight_length",
         "transport",
         "variance",
+        "volume",
         "wasserstein",
     ),
     "egregium.spaces": (
@@ -105,6 +113,7 @@ _FACE = {
 _SOURCE = {name: source for source, names in _FACE.items() for name in names}
 
 __all__ = [
+    "AggregatePosterior",
     "EgregiumError",
     "Euclidean",
     "Geodesic",
@@ -115,6 +124,7 @@ __all__ = [
     "Study",
     "SupportGraph",
     "angle",
+    "ball_volume",
     "charts",
     "check",
     "chord",
@@ -125,6 +135,7 @@ __all__ = [
     "distance",
     "exp",
     "fit",
+    "flatness",
     "gromov_wasserstein",
     "indeterminacy",
     "jacobi_field",
@@ -144,6 +155,7 @@ __all__ = [
     "summarize",
     "transport",
     "variance",
+    "volume",
     "wasserstein",
 ]
 

@@ -15,10 +15,19 @@ from egregium.relations.density import Density
 from egregium.relations.distance import Chord, GeodesicDistance, StraightLength
 from egregium.relations.independent_draw import IndependentDrawLength
 from egregium.relations.volume import LogVolume
-from egregium.spaces.charts import Bernoulli, Chart, Gaussian
+from egregium.spaces.charts import (
+    Bernoulli,
+    Categorical,
+    Chart,
+    Columns,
+    Gaussian,
+    GaussianWithScale,
+    NegativeBinomial,
+    Poisson,
+)
 
 INTRINSIC = (
-    "geodesic", "geodesic_one", "geodesic_mean", "distance", "angle", "density",
+    "geodesic", "geodesic_one", "geodesic_mean", "distance", "angle", "density", "ball_volume", "flatness",
     "variance", "wasserstein", "gromov_wasserstein",
 )  # fmt: skip
 COORDINATES = ("euclidean", "euclidean_scaled", "euclidean_whitened", "euclidean_aligned", "straight_length", "log_volume")
@@ -53,7 +62,7 @@ def test_theorem(likelihood: str, relation: str):
     assert scope(likelihood, relation, ensemble="single", endpoint="projection").identifiable == "by theorem"
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "categorical", "unknown"])
+@pytest.mark.parametrize("likelihood", ["gaussian with scale", "bernoulli", "categorical", "unknown"])
 def test_likelihoods_whose_noise_cannot_be_deconvolved(likelihood: str):
     found = scope(likelihood, "geodesic")
     assert found.identifiable == "under assumption" and "A1" in found.assumption
@@ -104,6 +113,19 @@ def test_likelihood_of_a_model_is_read_off_its_chart(chart: object, likelihood: 
     assert scope(Trained(chart), "geodesic").likelihood == likelihood
     if likelihood in ("gaussian", "bernoulli"):
         assert scope(chart, "geodesic").likelihood == likelihood
+
+
+def test_columns_are_as_weak_as_their_weakest_part():
+    strong = Columns((Gaussian(0.5), 1), (Poisson(), 2), (Columns((NegativeBinomial(2.0), 1)), 1))
+    assert scope(strong, "geodesic").identifiable == scope(Trained(strong), "geodesic").identifiable == "by theorem"
+    for weak, likelihood in (
+        (Bernoulli(), "bernoulli"),
+        (Categorical(), "categorical"),
+        (GaussianWithScale(), "gaussian with scale"),
+        (Chart(lambda x: x), "unknown"),
+    ):
+        found = scope(Columns((weak, 2), (Poisson(), 1)), "geodesic")
+        assert (found.likelihood, found.identifiable) == (likelihood, "under assumption")
 
 
 def test_ensemble_of_a_model_is_read_off_its_decoders_and_the_relation():

@@ -10,8 +10,20 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from egregium.errors import DecoderError, OptionError
+from egregium.geodesics import connect
 from egregium.spaces import Pullback
-from egregium.spaces.charts import Bernoulli, Categorical, Chart, Columns, Gaussian, NegativeBinomial, Poisson
+from egregium.spaces.charts import (
+    Bernoulli,
+    Categorical,
+    Chart,
+    Columns,
+    Gaussian,
+    GaussianWithScale,
+    NegativeBinomial,
+    Poisson,
+    distance,
+    expected,
+)
 
 
 def fisher(log_prob: Callable[[Tensor, Tensor], Tensor], outcomes: Tensor, eta: Tensor, weights: Tensor) -> Tensor:
@@ -124,6 +136,63 @@ def test_columns_put_informations_side_by_side() -> None:
             Columns(*parts)  # type: ignore[arg-type]
 
 
+def test_the_two_ways_to_a_scale_agree() -> None:
+    mean, log_scale = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    plain, logged = torch.cat([mean, log_scale.exp()], -1), torch.cat([mean, log_scale], -1)
+    torch.testing.assert_close(GaussianWithScale()(plain), GaussianWithScale(log_scale=True)(logged), rtol=1e-13, atol=1e-13)
+    assert GaussianWithScale()(plain).shape == (4, 3 * 65)
+
+
+def test_distances_of_distributions_are_between_chord_and_geodesic() -> None:
+    """And equal the geodesic where the decoder reaches all distributions."""
+    x0, x1 = torch.randn(2, 5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for chart, decode in (
+        (Categorical(logits=True), lambda z: torch.cat([z, -z.sum(-1, keepdim=True)], -1)),
+        (GaussianWithScale(log_scale=True), lambda z: z),
+        (Columns((Poisson(log_rate=True), 1), (Gaussian(2.0), 1)), lambda z: z),
+        (Columns((GaussianWithScale(log_scale=True), 2)), lambda z: z),
+    ):
+        g = connect(Pullback(decode, dim=2, chart=chart), x0, x1, rtol=1e-7)
+        known = distance(chart, decode(x0), decode(x1))
+        torch.testing.assert_close(g.length, known, rtol=2e-7, atol=0)
+        torch.testing.assert_close(g.lower, known, rtol=2e-7, atol=0)
+        assert (g.lower <= known).all()
+        assert ((chart(decode(x1)) - chart(decode(x0))).norm(dim=-1) <= known * (1 + 1e-12)).all()
+
+
+def test_the_observation_that_is_expected() -> None:
+    x = torch.tensor([[0.5, -1.0, 0.0, 2.0]], dtype=torch.float64)
+    for chart, mean in (
+        (Gaussian(0.3), x),
+        (Bernoulli(logits=True), x.sigmoid()),
+        (Categorical(logits=True), x.softmax(-1)),
+        (GaussianWithScale(log_scale=True), x[:, :2]),
+        (Poisson(log_rate=True), x.exp()),
+        (NegativeBinomial(2.0, log_rate=True), x.exp()),
+        (Chart(torch.sin), x),
+        (None, x),
+        (
+            Columns((Poisson(log_rate=True), 1), (Gaussian(1.0), 1), (GaussianWithScale(True), 2)),
+            torch.cat([x[:, :1].exp(), x[:, 1:3]], 1),
+        ),
+    ):
+        torch.testing.assert_close(expected(chart, x), mean)
+    for chart in (Bernoulli(), Categorical(), Poisson(), NegativeBinomial(2.0)):
+        assert expected(chart, x) is x
+
+
+def test_the_lower_bound_of_several_decoders() -> None:
+    x0, x1 = torch.randn(2, 5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    decoders = [lambda z, s=s: torch.cat([z, s * z.sum(-1, keepdim=True)], -1) for s in (0.5, 1.0)]
+    chart = Categorical(logits=True)
+    for uncertainty in (None, 0.0, 0.5):
+        space = Pullback(decoders, dim=2, chart=chart, uncertainty=uncertainty)
+        g = connect(space, x0, x1, rtol=1e-6)
+        chord = (space.ambient(x1) - space.ambient(x0)).norm(dim=-1)
+        assert (g.lower <= g.length).all() and (g.lower >= chord * (1 - 1e-12)).all()
+        assert bool((g.lower > chord * (1 + 1e-6)).all()) == (uncertainty is None)
+
+
 def test_means_of_exactly_zero_have_no_infinite_derivative() -> None:
     zero = torch.zeros(1, dtype=torch.float64)
     for chart in (Poisson(), NegativeBinomial(2.0)):
@@ -181,6 +250,10 @@ def test_refusals() -> None:
     for chart in (Poisson(), NegativeBinomial(1.0)):
         with pytest.raises(DecoderError, match="log_rate=True"):
             chart(torch.tensor([[-0.1]]))
+    with pytest.raises(DecoderError, match="log_scale=True"):
+        GaussianWithScale()(torch.tensor([[0.0, -1.0]]))
+    with pytest.raises(DecoderError, match="odd"):
+        GaussianWithScale()(torch.tensor([[0.0, 1.0, 1.0]]))
     for theta in (0.0, -1.0, float("inf"), float("nan")):
         with pytest.raises(OptionError, match="positive and finite"):
             NegativeBinomial(theta)

@@ -206,6 +206,6 @@ def _judged(
         torch.where(equal[:, None], 0.0, certified.initial_velocity),
         torch.where(equal[:, None], 0.0, certified.final_velocity),
     )
-    lower = torch.minimum(problem.chord * (1 - 8 * torch.finfo(problem.z0.dtype).eps), zero["length"])
+    lower = torch.minimum(problem.least * (1 - 8 * torch.finfo(problem.z0.dtype).eps), zero["length"])
     certified = replace(certified, **zero, status=status, initial_velocity=still[0], final_velocity=still[1])
     return Solved(torch.where(equal, 0.0, lower), found.second_best, certified)

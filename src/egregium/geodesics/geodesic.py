@@ -20,7 +20,8 @@ class Geodesic:
     Attributes:
         length: `(*batch)`, length of the best local geodesic found, the distance where it is the global one.
         energy: `(*batch)`, `int |c'|^2 dt >= length^2`.
-        lower, upper: `(*batch)`, bounds of the distance: decoded chord, and length of an admissible curve with its error.
+        lower, upper: `(*batch)`, bounds of the distance: decoded chord (or the Fisher-Rao distance of the ends, for charts
+            that know it), and length of an admissible curve with its error.
         second_best: `(*batch)`, length of the next best distinct local geodesic that the starts led to, NaN if none.
         status: `(*batch)` int8, see `eg.Status`; `ok` where CONVERGED.
         segments, steps: `(*batch)`, segments of the last discretisation, and solver steps over all of them.

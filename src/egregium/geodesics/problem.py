@@ -46,29 +46,33 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Problem:
-    """P pairs of end points `z0, z1` `(P, d)` with their images `x0, x1` `(P, A)` under `immerse`."""
+    """P pairs of end points `z0, z1` `(P, d)` with their images `x0, x1` `(P, A)` under `immerse`.
+
+    `least` `(P,)` bounds the distance from below: the chord, or what the space knows better.
+    """
 
     immerse: Callable[[Tensor], Tensor]
     z0: Tensor
     z1: Tensor
     x0: Tensor
     x1: Tensor
+    least: Tensor
 
     @classmethod
     def between(cls, space: ImmersedSpace, z0: Tensor, z1: Tensor) -> "Problem":
         """The problem of joining prepared points `z0, z1` `(P, d)` of `space`."""
         x0, x1 = space.immerse(torch.cat([z0, z1])).chunk(2)
-        return cls(space.immerse, z0, z1, x0, x1)
+        return cls(space.immerse, z0, z1, x0, x1, space.least_distance(z0, z1).double())
 
     def __len__(self) -> int:
         return len(self.z0)
 
     def __getitem__(self, rows: Tensor) -> "Problem":
-        return Problem(self.immerse, self.z0[rows], self.z1[rows], self.x0[rows], self.x1[rows])
+        return Problem(self.immerse, self.z0[rows], self.z1[rows], self.x0[rows], self.x1[rows], self.least[rows])
 
     @property
     def chord(self) -> Tensor:
-        """Ambient distance of the ends, `(P,)`: a lower bound of every curve's length."""
+        """Ambient distance of the ends, `(P,)`."""
         return torch.linalg.vector_norm(self.x1 - self.x0, dim=-1).double()
 
     @property

@@ -109,13 +109,13 @@ def search(problem: Problem, starts: Candidates, segments: int, options: Options
     """Best coarse curves of so many `segments` over several starts.
 
     The first start is solved for every pair. The others are insurance against a better route elsewhere, paid only where the
-    certificate is open: where the first failed or its curve is OPEN times longer than the decoded chord, its lower bound;
+    certificate is open: where the first failed or its curve is OPEN times longer than the lower bound of the distance;
     or for `every` pair.
     """
     first, *others = starts.vertices(segments)
     best = minima(problem, options.solver.minimise(problem, first, options.exploring), options)
     found = Found(best.solution, best.saddle, best.length, torch.full_like(best.length, torch.nan))
-    closed = (best.solution.status == Status.CONVERGED) & (best.length <= OPEN * problem.chord)
+    closed = (best.solution.status == Status.CONVERGED) & (best.length <= OPEN * problem.least)
     rows = (~closed | every).nonzero().flatten()
     return _insured(found, problem, rows, [start[rows] for start in others], options)
 

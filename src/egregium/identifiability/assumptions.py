@@ -1,6 +1,5 @@
 """What can be checked of the assumptions of the theorem on one trained model, with the numbers they rest on."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +9,7 @@ from egregium.identifiability.scope import scope
 from egregium.identifiability.views import mean_space, require_models
 from egregium.numerics.smoothness import Smoothness, smoothness
 from egregium.protocols import Model
+from egregium.spaces.charts import expected
 from egregium.spaces.pullback import Pullback
 
 PROBES = 200
@@ -121,9 +121,8 @@ def _smooth(space: Pullback, z: Tensor) -> Finding:
 
 def _encoder(model: Model, points: Tensor, z: Tensor) -> Finding:
     x = points[:PROBES].flatten(1)
-    decode: Callable[[Tensor], Tensor] = torch.sigmoid if getattr(model.chart, "logits", False) else torch.nn.Identity()
-    plain = Pullback(list(model.decoders))
-    error = (decode(plain.decode(z)).flatten(1) - x).pow(2).mean() / (x - x.mean(0)).pow(2).mean()
+    decoded = Pullback(list(model.decoders)).decode(z)
+    error = (expected(model.chart, decoded).flatten(1) - x).pow(2).mean() / (x - x.mean(0)).pow(2).mean()
     sentence = (
         "Does a code stand for its observation? Encoded and decoded again, observations differ from the originals by "
         f"{float(error):.0%} of the data's variance (0 %: exact; 100 % or more: no better than the mean observation). The more "

@@ -12,7 +12,8 @@ What decides, in this order:
   characteristic function has no zeros), Poisson (mixtures are identifiable: Teicher 1961) and negative binomial noise of
   known dispersion (a Poisson whose log-rate has log-gamma noise of known law, whose characteristic function has no zeros).
   A Bernoulli or categorical observation of `D` entries has finitely many probabilities, from which a law on a continuum is
-  in general not recovered.
+  in general not recovered. Nor is a law of means and variances together from Gaussian observations, since a wide Gaussian is
+  itself a mixture of narrower ones. Independent columns of several kinds allow what the weakest of them allows.
 - **ensemble**. The theorem is about one decoder. It covers the expected metric of several, the pullback of the stacked
   decoder `(f_1 .. f_S) / sqrt(S)`, and the mean decoder, only if one `A` serves all members in the same pairing; as a
   mixture likelihood each member may have its own.
@@ -30,9 +31,10 @@ from typing import Literal, get_args
 
 from egregium.errors import ModelError, OptionError
 from egregium.protocols import Relation, Scale
+from egregium.spaces.charts import Columns
 
 Verdict = Literal["by theorem", "under assumption", "no"]
-Likelihood = Literal["gaussian", "bernoulli", "categorical", "poisson", "negative binomial", "unknown"]
+Likelihood = Literal["gaussian", "gaussian with scale", "bernoulli", "categorical", "poisson", "negative binomial", "unknown"]
 Members = Literal["single", "expected", "mean", "mixture"]
 Endpoint = Literal["encoder", "projection"]
 
@@ -170,6 +172,20 @@ _RELATIONS = {
         "the density of the prior against it are identifiable.",
         _THEOREM,
     ),
+    "ball_volume": _Entry(
+        True,
+        "ratio",
+        "isometries",
+        f"{_MANIFOLD} A geodesic ball is told by its centre and radius alone, so that A carries it along.",
+        _THEOREM,
+    ),
+    "flatness": _Entry(
+        True,
+        "ratio",
+        "isometries",
+        f"{_MANIFOLD} Only a flat image could have an identifiable Euclidean metric.",
+        _FLAT,
+    ),
     "independent_draw": _Entry(
         False,
         "ratio",
@@ -181,10 +197,14 @@ _RELATIONS = {
     ),
 }
 
-_LIKELIHOODS: dict[Likelihood, str] = {
+_LIKELIHOODS: dict[Likelihood, str] = {  # from strong to weak
     "gaussian": "",
     "poisson": "",
     "negative binomial": "",
+    "gaussian with scale": (
+        "Equal densities of data must mean equal laws of f(z) (A1), which a Gaussian likelihood of learned variance does not "
+        "ensure."
+    ),
     "bernoulli": "Equal densities of data must mean equal laws of f(z) (A1), which a Bernoulli likelihood does not ensure.",
     "categorical": "Equal densities of data must mean equal laws of f(z) (A1), which a categorical likelihood does not ensure.",
     "unknown": (
@@ -194,6 +214,7 @@ _LIKELIHOODS: dict[Likelihood, str] = {
 }
 _CHARTS: dict[str, Likelihood] = {
     "Gaussian": "gaussian",
+    "GaussianWithScale": "gaussian with scale",
     "Bernoulli": "bernoulli",
     "Categorical": "categorical",
     "Poisson": "poisson",
@@ -229,8 +250,8 @@ def scope(
 
     Args:
         model: a model with a `chart` (of `egregium.spaces.charts`; without one its likelihood is unknown) and `decoders`, a
-            chart, or the name of a likelihood: "gaussian" (known sigma), "bernoulli", "categorical", "poisson", "negative
-            binomial" (known dispersion), "unknown".
+            chart, or the name of a likelihood: "gaussian" (known sigma), "gaussian with scale" (learned sigma), "bernoulli",
+            "categorical", "poisson", "negative binomial" (known dispersion), "unknown". Of `Columns`, the weakest likelihood.
         relation: its name in a study's table, or a relation of your own, which is judged by its `invariant_under`: identifiable
             if that names isometries.
         endpoint: how latent points are found for an observation, "encoder" or "projection"; None for points that correspond.
@@ -293,14 +314,20 @@ def _likelihood(model: object) -> Likelihood:
                 return name
         raise ModelError(f"scope: unknown likelihood {model!r}; expected one of {', '.join(get_args(Likelihood))}, or a model.")
     kind = type(model).__name__
-    if kind in _CHARTS:
-        return _CHARTS[kind]
+    if kind in _CHARTS or isinstance(model, Columns):
+        return _of_chart(model)
     if not hasattr(model, "chart"):
         raise ModelError(
             f"scope: a {kind} has no `chart` that tells its likelihood; give a LatentModel, a chart or the name of a "
             f"likelihood ({', '.join(get_args(Likelihood))})."
         )
-    return _CHARTS.get(type(getattr(model, "chart")).__name__, "unknown")  # noqa: B009 (any object with a chart will do)
+    return _of_chart(getattr(model, "chart"))  # noqa: B009 (any object with a chart will do)
+
+
+def _of_chart(chart: object) -> Likelihood:
+    if isinstance(chart, Columns):
+        return max((_of_chart(part) for part, _ in chart.parts), key=list(_LIKELIHOODS).index)
+    return _CHARTS.get(type(chart).__name__, "unknown")
 
 
 def _entry(relation: str | Relation) -> tuple[str, _Entry]:

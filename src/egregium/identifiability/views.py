@@ -1,9 +1,10 @@
 """The spaces that one model gives: of all its decoders, of their mean, of their mean in the units of the data."""
 
-import torch
+from functools import partial
 
 from egregium.errors import ModelError
 from egregium.protocols import Model
+from egregium.spaces.charts import expected
 from egregium.spaces.pullback import Pullback
 
 
@@ -28,9 +29,8 @@ def mean_space(model: Model) -> Pullback:
 
 
 def observed_space(model: Model) -> Pullback:
-    """The mean decoder in the units of the observations, probabilities where it gives logits."""
-    observed = torch.sigmoid if getattr(model.chart, "logits", False) else None
-    return Pullback(list(model.decoders), chart=observed, uncertainty=_mean_only(model))
+    """The mean decoder in the units of the observations: probabilities where it gives logits, means where rates."""
+    return Pullback(list(model.decoders), chart=partial(expected, model.chart), uncertainty=_mean_only(model))
 
 
 def _mean_only(model: Model) -> float | None:

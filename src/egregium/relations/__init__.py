@@ -2,9 +2,11 @@
 
 from egregium.relations import curvature
 from egregium.relations.angle import Angle, angle
+from egregium.relations.ball import BallVolume, ball_volume
 from egregium.relations.density import Density, log_density
 from egregium.relations.distance import Chord, GeodesicDistance, StraightLength, chord, distance, straight_length
 from egregium.relations.explog import exp, log
+from egregium.relations.flatness import Flatness, flatness
 from egregium.relations.gromov_wasserstein import Alignment, gromov_wasserstein
 from egregium.relations.independent_draw import IndependentDrawLength
 from egregium.relations.jacobi import conjugate_time, jacobi_field
@@ -15,12 +17,13 @@ from egregium.relations.neighbors import neighbors
 from egregium.relations.optimal_transport import Transport, wasserstein
 from egregium.relations.parallel_transport import transport
 from egregium.relations.population import PrincipalDirections, principal_directions, variance
+from egregium.relations.region import Volume, volume
 from egregium.relations.volume import LogVolume, log_volume
 
 __all__ = [
-    "Alignment", "Angle", "Chord", "Density", "GeodesicDistance", "IndependentDrawLength", "LatentDistance", "LogVolume",
-    "Mean", "Medoids", "PrincipalDirections", "StraightLength", "Transport",
-    "angle", "chord", "conjugate_time", "curvature", "distance", "exp", "gromov_wasserstein", "jacobi_field", "log",
-    "log_density", "log_volume", "mean", "medoids", "neighbors", "principal_directions", "straight_length", "transport",
-    "variance", "wasserstein",
+    "Alignment", "Angle", "BallVolume", "Chord", "Density", "Flatness", "GeodesicDistance", "IndependentDrawLength",
+    "LatentDistance", "LogVolume", "Mean", "Medoids", "PrincipalDirections", "StraightLength", "Transport", "Volume",
+    "angle", "ball_volume", "chord", "conjugate_time", "curvature", "distance", "exp", "flatness", "gromov_wasserstein",
+    "jacobi_field", "log", "log_density", "log_volume", "mean", "medoids", "neighbors", "principal_directions",
+    "straight_length", "transport", "variance", "volume", "wasserstein",
 ]  # fmt: skip

@@ -80,6 +80,22 @@ def mean_curvature(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> T
     return _computed(space, z, force, lambda at, _: at.form.diagonal(dim1=-2, dim2=-1).mean(-1))
 
 
+def magnitude(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> Tensor:
+    """Norm of the Riemann tensor over `sqrt(2 d (d - 1))`, `(*batch)`: `|K|` if all planes have curvature K, 0 only if flat."""
+    return _computed(space, z, force, lambda at, _: _size(at.riemann) / max(2 * z.shape[-1] * (z.shape[-1] - 1), 1) ** 0.5)
+
+
+def rounding(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> Tensor:
+    """What rounding may leave of curvature where there is none, `64 eps cond(J)^2 |II|^2`, `(*batch)`."""
+
+    def left(at: "_Bending", _: slice) -> Tensor:
+        values = torch.linalg.svdvals(at.r)
+        condition = (values[:, 0] / values[:, -1]) ** 2
+        return 64 * torch.finfo(z.dtype).eps * condition * _size(at.form) ** 2
+
+    return _computed(space, z, force, left)
+
+
 @dataclass(frozen=True)
 class _Bending:
     """At N points: `r` `(N, d, d)` of `J = Q R` and the second fundamental form `(N, A, d, d)` in the frame `R^{-1}`."""
@@ -149,6 +165,11 @@ def _pulled(tensor: Tensor, r: Tensor) -> Tensor:
     for _ in range(tensor.ndim - 1):  # takes the first index to the end each time, so that all come round
         tensor = torch.einsum("nk...,nki->n...i", tensor, r)
     return tensor
+
+
+def _size(tensor: Tensor) -> Tensor:
+    """Norm of each of `(N, ...)`, `(N,)`."""
+    return torch.linalg.vector_norm(tensor.flatten(1), dim=-1)
 
 
 def _normed(v: Tensor) -> Tensor:

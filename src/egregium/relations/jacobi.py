@@ -63,35 +63,40 @@ def conjugate_time(space: ImmersedSpace, z: Tensor, v: Tensor, *, rtol: float = 
     0.7815...
     """
     z, v = space.prepare(z, v, names=("z", "v"))
-    d = z.shape[-1]
     with torch.no_grad():
-        shot = _spread(space, z, v, rtol, on_fail, segments=LOOKS)
-        fields, slopes, one = shot.fields[..., d:], shot.slopes[..., d:], torch.eye(d, dtype=z.dtype, device=z.device)
-        t = torch.linspace(0, 1, LOOKS + 1, dtype=z.dtype, device=z.device)
-        arrived = torch.isfinite(shot.end).all(-1)
-        fields, slopes = (torch.where(arrived[:, None, None, None], part, one) for part in (fields, slopes))
-        least = torch.linalg.svdvals(fields[:, 1:] / t[1:, None, None])[..., -1]
-        padded = torch.nn.functional.pad(least, (1, 1), value=torch.inf)
-        rows, place = ((least <= padded[:, :-2]) & (least <= padded[:, 2:]) & (least < 0.5)).nonzero(as_tuple=True)
-        when, size = _narrowed(fields[rows], slopes[rows], place + 1)
-        first = torch.full_like(least[:, 0], torch.inf)
-        first = first.scatter_reduce(0, rows[size < SINGULAR], when[size < SINGULAR], "amin")
-    return torch.where(arrived, first, torch.nan).reshape(z.shape[:-1])
+        return first_conjugate(_spread(space, z, v, rtol, on_fail, segments=LOOKS)).reshape(z.shape[:-1])
+
+
+def first_conjugate(shot: Spread) -> Tensor:
+    """`conjugate_time` `(P,)` of geodesics that are known with their Jacobi fields; NaN where they do not arrive."""
+    d = shot.end.shape[-1]
+    fields, slopes, one = shot.fields[..., d:], shot.slopes[..., d:], torch.eye(d, dtype=shot.end.dtype, device=shot.end.device)
+    t = torch.linspace(0, 1, fields.shape[1], dtype=one.dtype, device=one.device)
+    arrived = torch.isfinite(shot.end).all(-1)
+    fields, slopes = (torch.where(arrived[:, None, None, None], part, one) for part in (fields, slopes))
+    least = torch.linalg.svdvals(fields[:, 1:] / t[1:, None, None])[..., -1]
+    padded = torch.nn.functional.pad(least, (1, 1), value=torch.inf)
+    rows, place = ((least <= padded[:, :-2]) & (least <= padded[:, 2:]) & (least < 0.5)).nonzero(as_tuple=True)
+    when, size = _narrowed(fields[rows], slopes[rows], place + 1)
+    first = torch.full_like(least[:, 0], torch.inf)
+    first = first.scatter_reduce(0, rows[size < SINGULAR], when[size < SINGULAR], "amin")
+    return torch.where(arrived, first, torch.nan)
 
 
 def _narrowed(fields: Tensor, slopes: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
     """Where, next to node `place` `(M,)` of each row, the least singular value of the fields over t is least, and its value."""
-    h, one = 1 / LOOKS, torch.arange(len(place), device=place.device)
+    looks, one = fields.shape[1] - 1, torch.arange(len(place), device=place.device)
+    h = 1 / looks
 
     def size(t: Tensor) -> Tensor:
-        left = (t / h).floor().long().clamp(0, LOOKS - 1)
+        left = (t / h).floor().long().clamp(0, looks - 1)
         u = (t / h - left)[:, None, None]
         a, b = fields[one, left], fields[one, left + 1]
         da, db = h * slopes[one, left], h * slopes[one, left + 1]
         y = (1 + 2 * u) * (1 - u) ** 2 * a + u * (1 - u) ** 2 * da + u**2 * (3 - 2 * u) * b - u**2 * (1 - u) * db
         return torch.linalg.svdvals(y)[:, -1] / t
 
-    low, high = ((place - 1).clamp_min(1) * h).to(fields), ((place + 1).clamp_max(LOOKS) * h).to(fields)
+    low, high = ((place - 1).clamp_min(1) * h).to(fields), ((place + 1).clamp_max(looks) * h).to(fields)
     golden = 0.5 * (5**0.5 - 1)
     for _ in range(NARROWED):
         a, b = high - golden * (high - low), low + golden * (high - low)

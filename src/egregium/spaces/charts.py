@@ -2,7 +2,12 @@ r"""Charts of observation models: isometric maps after the decoder that turn its
 
 For a likelihood `P(x | eta)` whose Fisher information is diagonal in `eta`, the coordinate `phi` with
 `phi'(eta)^2 = I(eta)` makes the information metric Euclidean, so that the pullback of `phi o f` is the Fisher-Rao metric
-of the model (Rao 1945; Arvanitidis et al. 2022, arXiv 2106.05367).
+of the model (Rao 1945; Arvanitidis et al. 2022, arXiv 2106.05367). Two parameters of one observation need not be flat together;
+Gaussians whose variance the decoder gives too are half-planes, which `egregium.spaces.half_plane` immerses.
+
+A chart may have a method `distance(x0, x1)` of decoder outputs, the Fisher-Rao distance of the distributions that they are:
+where that is more than the straight distance of its coordinates, it is the better lower bound of distances on a decoder. And it
+may have a method `expected(x)`, the mean of the observation, where the decoder's output is not that itself.
 """
 
 import math
@@ -13,6 +18,9 @@ import torch
 from torch import Tensor
 
 from egregium.errors import DecoderError, OptionError
+from egregium.spaces import half_plane
+
+Coordinates = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,10 @@ class Bernoulli:
         angle = 2 * torch.asin(torch.sqrt(torch.where(inside, x, 0.5)))
         return torch.where(inside, angle, torch.pi * x.detach())
 
+    def expected(self, x: Tensor) -> Tensor:
+        """Probabilities."""
+        return torch.sigmoid(x) if self.logits else x
+
 
 def _from_logits(logits: Tensor) -> Tensor:
     positive = logits > 0
@@ -88,6 +100,66 @@ class Categorical:
                 )
         return 2 * _sqrt(x)
 
+    def expected(self, x: Tensor) -> Tensor:
+        """Probabilities."""
+        return torch.softmax(x, -1) if self.logits else x
+
+    def distance(self, x0: Tensor, x1: Tensor) -> Tensor:
+        """Great circles of radius 2, one for each distribution: `sqrt sum (4 asin(c / 4))^2` of their chords c, `(N,)`."""
+        chords = torch.linalg.vector_norm(self(x1) - self(x0), dim=-1)
+        return torch.linalg.vector_norm((4 * torch.asin(0.25 * chords)).reshape(len(x0), -1), dim=-1)
+
+
+@dataclass(frozen=True)
+class GaussianWithScale:
+    """Gaussians whose mean `m` and standard deviation `s` the decoder both gives, with the metric `(dm^2 + 2 ds^2) / s^2`.
+
+    The last axis of the decoder's output `(N, ..., 2 k)` holds k means, then their k standard deviations, or the logarithms of
+    these with `log_scale=True` (half the logarithms of variances). Of a decoder with two heads it is
+    `lambda z: torch.cat(heads(z), -1)`.
+
+    Each pair is a half-plane of curvature -1/2, so that no flat coordinates exist; it is immersed in 65 numbers, isometrically
+    to 1e-11 at every s (`egregium.spaces.half_plane`), so that ambient space is 65 times as wide as the observation.
+
+    References: Atkinson and Mitchell 1981; Costa, Santos, Strapasson 2015 (arXiv 1210.2354).
+
+    >>> chart = GaussianWithScale()
+    >>> round(chart.distance(torch.tensor([[0.0, 1.0]]), torch.tensor([[0.0, 2.0]])).item(), 4)  # sqrt(2) log 2
+    0.9803
+    """
+
+    log_scale: bool = False
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return half_plane.immersed(*self._parameters(x)).flatten(1)
+
+    def expected(self, x: Tensor) -> Tensor:
+        """Means, `(N, ..., k)`."""
+        return self._parameters(x)[0]
+
+    def distance(self, x0: Tensor, x1: Tensor) -> Tensor:
+        """Fisher-Rao distance `sqrt sum d^2` over the half-planes, `(N,)`."""
+        apart = half_plane.distance(*self._parameters(x0), *self._parameters(x1))
+        return torch.linalg.vector_norm(apart.reshape(len(x0), -1), dim=-1)
+
+    def _parameters(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and logarithms of standard deviations, `(N, ..., k)` each."""
+        if x.shape[-1] % 2:
+            raise DecoderError(
+                "GaussianWithScale expects means, then as many standard deviations, in the last axis of the decoder's output; "
+                f"got shape {tuple(x.shape)}, whose last axis is odd."
+            )
+        mean, scale = x.chunk(2, -1)
+        if self.log_scale:
+            return mean, scale
+        with torch.no_grad():
+            if bool((scale <= 0).any()):
+                raise DecoderError(
+                    "GaussianWithScale() expects positive standard deviations in the second half of the decoder's last axis; "
+                    "got others. If they are logarithms use GaussianWithScale(log_scale=True)."
+                )
+        return mean, scale.log()
+
 
 @dataclass(frozen=True)
 class Poisson:
@@ -104,6 +176,10 @@ class Poisson:
             return 2 * torch.exp(0.5 * x)
         _require_means(x, "Poisson")
         return 2 * _sqrt(x)
+
+    def expected(self, x: Tensor) -> Tensor:
+        """Means."""
+        return x.exp() if self.log_rate else x
 
 
 @dataclass(frozen=True)
@@ -128,6 +204,10 @@ class NegativeBinomial:
         _require_means(x, "NegativeBinomial")
         return 2 * root * torch.asinh(_sqrt(x / self.theta))
 
+    def expected(self, x: Tensor) -> Tensor:
+        """Means."""
+        return x.exp() if self.log_rate else x
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -142,19 +222,31 @@ class Columns:
     [[2.0, 4.0, 6.0]]
     """
 
-    parts: tuple[tuple[Callable[[Tensor], Tensor], int], ...]
+    parts: tuple[tuple[Coordinates, int], ...]
 
-    def __init__(self, *parts: tuple[Callable[[Tensor], Tensor], int]) -> None:
+    def __init__(self, *parts: tuple[Coordinates, int]) -> None:
         sound = all(isinstance(part, tuple) and len(part) == 2 and callable(part[0]) and part[1] >= 1 for part in parts)
         if not parts or not sound:
             raise OptionError(f"Columns takes pairs (chart, number of columns), such as (Poisson(), 20); got {parts!r}.")
         object.__setattr__(self, "parts", parts)
 
     def __call__(self, x: Tensor) -> Tensor:
+        return torch.cat([chart(y).flatten(1) for (chart, _), y in zip(self.parts, self._split(x), strict=True)], 1)
+
+    def expected(self, x: Tensor) -> Tensor:
+        """Means of the parts side by side."""
+        return torch.cat([expected(chart, y).flatten(1) for (chart, _), y in zip(self.parts, self._split(x), strict=True)], 1)
+
+    def distance(self, x0: Tensor, x1: Tensor) -> Tensor:
+        """`sqrt sum d^2` over the charts, `(N,)`."""
+        pairs = zip(self.parts, self._split(x0), self._split(x1), strict=True)
+        return torch.linalg.vector_norm(torch.stack([distance(chart, y0, y1) for (chart, _), y0, y1 in pairs]), dim=0)
+
+    def _split(self, x: Tensor) -> tuple[Tensor, ...]:
         widths = [width for _, width in self.parts]
         if x.ndim != 2 or x.shape[1] != sum(widths):
             raise DecoderError(f"Columns of widths {widths} expect decoder outputs (N, {sum(widths)}); got {tuple(x.shape)}.")
-        return torch.cat([chart(y).flatten(1) for (chart, _), y in zip(self.parts, x.split(widths, 1), strict=True)], 1)
+        return x.split(widths, 1)
 
 
 def _sqrt(x: Tensor) -> Tensor:
@@ -183,7 +275,19 @@ def _require_means(x: Tensor, chart: str) -> None:
 class Chart:
     """Any smooth function of the decoder's output `(N, *out)` as coordinates of data space."""
 
-    fn: Callable[[Tensor], Tensor]
+    fn: Coordinates
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.fn(x)
+
+
+def distance(chart: Coordinates, x0: Tensor, x1: Tensor) -> Tensor:
+    """Distance of decoder outputs `(N, *out)` by the chart's own method, or else straight in its coordinates, `(N,)`."""
+    own = getattr(chart, "distance", None)
+    return torch.linalg.vector_norm((chart(x1) - chart(x0)).flatten(1), dim=-1) if own is None else own(x0, x1)
+
+
+def expected(chart: Coordinates | None, x: Tensor) -> Tensor:
+    """Mean observations by the chart's own method, or else the decoder's output `(N, *out)` itself."""
+    own = getattr(chart, "expected", None)
+    return x if own is None else own(x)

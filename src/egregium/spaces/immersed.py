@@ -42,6 +42,11 @@ class Immersed(ABC):
     def immerse(self, z: Tensor) -> Tensor:
         """The isometric map into Euclidean space, `(N, d) -> (N, A)`."""
 
+    def least_distance(self, z0: Tensor, z1: Tensor) -> Tensor:
+        """A lower bound `(N,)` of the distance of prepared points `(N, d)`: straight through ambient space."""
+        x0, x1 = self.immerse(torch.cat([z0, z1])).chunk(2)
+        return torch.linalg.vector_norm(x1 - x0, dim=-1)
+
     def economical(self) -> "Immersed":
         """A space of the same metric whose immersion costs less, for solvers; this one where there is none."""
         return self

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from egregium.errors import DecoderError, OptionError, ShapeError
-from egregium.spaces.charts import Gaussian
+from egregium.spaces import charts
 from egregium.spaces.decoder import PROBES, Decoder
 from egregium.spaces.euclidean import Euclidean
 from egregium.spaces.immersed import Immersed
@@ -112,15 +112,31 @@ class Pullback(Immersed):
         spread = (x - mean[:, None]) * (share * float(self.uncertainty or 0.0) ** 0.5)
         return torch.cat([mean, spread.flatten(1)], 1)
 
+    def least_distance(self, z0: Tensor, z1: Tensor) -> Tensor:
+        """A lower bound `(N,)` of the distance of prepared points `(N, d)`.
+
+        Straight through ambient space; of charts with a distance of their own, this between the distributions at both ends,
+        the root of its mean square over the decoders of a list, by Minkowski's inequality.
+        """
+        chart = self.chart
+        if chart is None or not hasattr(chart, "distance") or not self._stacked:
+            return super().least_distance(z0, z1)
+        squares = [charts.distance(chart, one.raw(z0), one.raw(z1)) ** 2 for one in self.members]
+        return torch.stack(squares).mean(0).sqrt()
+
+    @property
+    def _stacked(self) -> bool:
+        """Whether the immersion is all decoders side by side."""
+        return len(self.members) == 1 or self.uncertainty in (None, 1.0)
+
     def economical(self) -> "Pullback":
         """The same metric through fewer ambient numbers: linear last layers `W h + b` replaced by `R h`, `W = Q R`.
 
         An ambient isometry on the image, exact up to rounding; only for modules that end in a wide linear layer, without a
         chart or with one that only scales, and where no mean over decoders mixes their outputs.
         """
-        linear = self.chart is None or isinstance(self.chart, Gaussian)
-        stacked = len(self.members) == 1 or self.uncertainty in (None, 1.0)
-        smaller = [reduced(one.fn) for one in self.members] if linear and stacked else []
+        linear = self.chart is None or isinstance(self.chart, charts.Gaussian)
+        smaller = [reduced(one.fn) for one in self.members] if linear and self._stacked else []
         if not smaller or any(fn is None for fn in smaller):
             return self
         return Pullback([fn for fn in smaller if fn is not None], dim=self.dim, chart=self.chart)

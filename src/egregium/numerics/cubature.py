@@ -1,0 +1,92 @@
+"""Integrals over spheres and boxes: product rules of Gauss, and boxes halved where they are needed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from numpy.polynomial.legendre import leggauss
+from scipy.special import roots_jacobi
+from torch import Tensor
+
+from egregium.status import Status
+
+NODES = 6
+
+
+def sphere_rule(d: int, n: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Unit vectors `(m, d)` and weights `(m,)` that integrate over the sphere in `R^d`, exactly up to degree `2 n - 1`.
+
+    By the height along the first axis, with Gauss-Jacobi nodes, and the sphere of one dimension less; on the circle by 2 n
+    equal angles. There are 2 points in d = 1, and `2 n^(d - 1)` in higher dimensions.
+
+    >>> sphere_rule(3, 4, torch.zeros(1).double())[1].sum().item() / torch.pi
+    4.0...
+    """
+    if d == 1:
+        return torch.tensor([[1.0], [-1.0]]).to(like), torch.ones(2).to(like)
+    if d == 2:
+        angle = torch.arange(2 * n, dtype=torch.float64) * (torch.pi / n)
+        return torch.stack([angle.cos(), angle.sin()], -1).to(like), torch.full_like(angle, torch.pi / n).to(like)
+    power = 0.5 * (d - 3)
+    height, share = (torch.as_tensor(x).to(like) for x in roots_jacobi(n, power, power))
+    around, weight = sphere_rule(d - 1, n, like)
+    across = (1 - height**2).sqrt()
+    points = torch.cat([height[:, None, None].expand(-1, len(around), 1), across[:, None, None] * around], -1)
+    return points.flatten(0, 1), (share[:, None] * weight).flatten()
+
+
+@dataclass(frozen=True)
+class Integral:
+    """Value and error, scalars in float64; the number of points; and CONVERGED, MAX_STEPS or NONFINITE."""
+
+    value: Tensor
+    error: Tensor
+    points: int
+    status: Status
+
+
+def over_box(f: Callable[[Tensor], Tensor], low: Tensor, high: Tensor, *, rtol: float, most: int) -> Integral:
+    """Integrate `f: (N, d) -> (N,)` over the box from `low` to `high` `(d,)`.
+
+    Boxes are cut in `2^d` as long as the rule of Gauss with 6 nodes an axis and that on the parts differ by more than the share
+    of `rtol` that the box may take; the difference, generously, is the error of the finer one. At most some `most` points.
+    """
+    lows, sides = low[None], (high - low)[None]
+    whole, points = _gauss(f, lows, sides), NODES ** len(low)
+    value = error = low.new_zeros((), dtype=torch.float64)
+    while True:
+        lows, sides = _cut(lows, sides)
+        fine = _gauss(f, lows, sides)
+        points += len(lows) * NODES ** len(low)
+        both = fine.unflatten(0, (len(whole), -1)).sum(1)
+        wrong = (both - whole).abs()
+        total = value + both.sum()
+        if not torch.isfinite(total):
+            return Integral(total, torch.full_like(total, torch.inf), points, Status.NONFINITE)
+        left = wrong > 0.5 * rtol * total.abs() * (sides[:: 2 ** len(low)] * 2).prod(-1) / (high - low).prod()
+        if error + wrong.sum() <= rtol * total.abs():
+            left = torch.zeros_like(left)
+        value, error = value + both[~left].sum(), error + wrong[~left].sum()
+        parts = left.repeat_interleave(2 ** len(low))
+        if not left.any() or points + int(parts.sum()) * (2 * NODES) ** len(low) > most:
+            value, error = value + both[left].sum(), error + wrong[left].sum()
+            return Integral(value, error, points, Status.MAX_STEPS if left.any() else Status.CONVERGED)
+        lows, sides, whole = lows[parts], sides[parts], fine[parts]
+
+
+def _cut(lows: Tensor, sides: Tensor) -> tuple[Tensor, Tensor]:
+    """Each of B boxes `(B, d)` in `2^d`, one after the other."""
+    d = lows.shape[1]
+    corners = torch.cartesian_prod(*[torch.arange(2)] * d).reshape(-1, d).to(lows)
+    half = 0.5 * sides[:, None]
+    return (lows[:, None] + corners * half).flatten(0, 1), half.expand(-1, 2**d, -1).flatten(0, 1)
+
+
+def _gauss(f: Callable[[Tensor], Tensor], lows: Tensor, sides: Tensor) -> Tensor:
+    """The integral over each box, `(B,)` in float64."""
+    d = lows.shape[1]
+    node, weight = (0.5 * torch.as_tensor(x).to(lows) for x in leggauss(NODES))
+    nodes = torch.cartesian_prod(*[node + 0.5] * d).reshape(-1, d)
+    weights = torch.cartesian_prod(*[weight] * d).reshape(-1, d).double().prod(-1)
+    values = f((lows[:, None] + nodes * sides[:, None]).flatten(0, 1)).double().unflatten(0, (len(lows), -1))
+    return (values @ weights) * sides.double().prod(-1)
