@@ -165,7 +165,7 @@ def _promising(levels: _Levels, rows: Tensor, solution: Solution, rtol: float) -
 def _certified(levels: _Levels, rows: Tensor, solution: Solution, rtol: float) -> tuple[Certified, Tensor]:
     """What is known of the curves, and which `(P,)` need no further level."""
     length, error = levels.length(rows)
-    failed, noise = solution.status != Status.CONVERGED, _noise(solution)
+    failed, noise = solution.status != Status.CONVERGED, noise_of(solution)
     curve = rectify(levels.problem[rows], solution.vertices, solution.x)
     gap = (curve.length - length).abs() + curve.error
     start, end, wrong = levels.velocities(rows, length)
@@ -193,8 +193,8 @@ def _doubted(certified: Certified, problem: Problem, solution: Solution) -> Cert
     return replace(certified, soft=certified.soft.index_copy(0, rows, soft(problem[rows], solution[rows])))
 
 
-def _noise(solution: Solution) -> Tensor:
-    """What rounding leaves uncertain of lengths, relatively.
+def noise_of(solution: Solution) -> Tensor:
+    """What rounding leaves uncertain of the lengths of curves, relatively, `(P,)`.
 
     Of first order at the ends alone, since errors of inner nodes lengthen one chord by what they shorten the next, and of
     second order everywhere, since they make curves zigzag.
