@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # what type checkers and editors read; _FACE is what runs, an
         log_volume,
         mean,
         neighbors,
+        pairwise,
         straight_length,
         transport,
     )  # fmt: skip
@@ -82,6 +83,7 @@ _FACE = {
         "log_volume",
         "mean",
         "neighbors",
+        "pairwise",
         "straight_length",
         "transport",
     ),
@@ -123,6 +125,7 @@ __all__ = [
     "mean",
     "models",
     "neighbors",
+    "pairwise",
     "project",
     "report",
     "scope",

@@ -16,11 +16,14 @@ from egregium.geodesics.problem import Problem
 from egregium.geodesics.refine import noise_of
 from egregium.geodesics.solvers.base import Solution
 from egregium.numerics import splines
+from egregium.numerics.derivatives import jvp
 from egregium.status import Status
 
 SEGMENTS = (4, 8, 16)
-NEAR = 1.2
+FAR = 1.5
 SAFETY = 100
+GAUSS = (0.5 - 0.15**0.5, 0.5, 0.5 + 0.15**0.5)
+WEIGHTS = (5 / 18, 8 / 18, 5 / 18)
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,28 @@ def short(problem: Problem, options: Options) -> Short:
         lengths.append(polygon(solution.x))
         found = _measured(part, solution, lengths, options.rtol)
         result = result.updated(rows, found)
-        left = (~found.certified & (found.upper <= NEAR * part.chord)).nonzero().flatten()
+        left = (~found.certified & (found.upper <= FAR * part.chord)).nonzero().flatten()
         rows, solution, lengths = rows[left], solution[left], [one[left] for one in lengths]
     return result
+
+
+def near(problem: Problem, rtol: float) -> Short:
+    """Lengths of latent lines between points so near that the manifold is flat between them, to the tolerance.
+
+    With the vectors `u = J(z) (z1 - z0)` along the line, `|int u| = chord <= distance <= int |u|`: certified where the two
+    integrals agree, by 3 points of Gauss. Derivatives keep the digits that differences of decoded points lose.
+    Cost: 15 decoder calls a pair.
+    """
+    t = torch.tensor(GAUSS, dtype=problem.z0.dtype, device=problem.z0.device)
+    weights = torch.tensor(WEIGHTS, dtype=torch.float64, device=t.device)
+    step = problem.z1 - problem.z0
+    z = torch.lerp(problem.z0[:, None], problem.z1[:, None], t[None, :, None])
+    _, u = jvp(problem.immerse, z.flatten(0, 1), step[:, None].expand_as(z).flatten(0, 1))
+    u = u.unflatten(0, z.shape[:2]).double()
+    speed = torch.linalg.vector_norm(u, dim=-1)
+    length, chord = speed @ weights, torch.linalg.vector_norm(torch.einsum("pka,k->pa", u, weights), dim=-1)
+    error = (length - speed[:, 1]).abs() + 50 * torch.finfo(t.dtype).eps * length
+    return Short(length, length + error, length - chord + error <= rtol * length)
 
 
 def _halved(problem: Problem, options: Options) -> tuple[Solution, Tensor]:
@@ -97,5 +119,5 @@ def _measured(problem: Problem, solution: Solution, lengths: list[Tensor], rtol:
     noise = noise_of(solution)
     upper = torch.maximum(curve.upper, length) * (1 + noise)
     agrees = torch.maximum(error, 3 * gap) + noise * length <= rtol * length
-    sound = (solution.status == Status.CONVERGED) & (upper <= NEAR * problem.chord)
+    sound = (solution.status == Status.CONVERGED) & (upper <= FAR * problem.chord)
     return Short(length, upper, agrees & sound)

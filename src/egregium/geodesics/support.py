@@ -1,10 +1,11 @@
 """Support graphs: where the data lies, and the routes along it that curves may start from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array, sparray, triu
+from scipy.sparse import csr_array, issparse, sparray, triu
 from scipy.sparse.csgraph import connected_components, dijkstra
 from torch import Tensor
 
@@ -25,8 +26,8 @@ ROWS = 8192
 class SupportGraph:
     """An undirected graph over latent `points` `(N, d)`: `edges` `(E, 2)` of indices with `lengths` `(E,)`, not negative.
 
-    Paths are ways on the manifold where the lengths are those of curves, as `eg.neighbors` finds them: their sums are then upper
-    bounds of the distance. Edges that are not CONVERGED are kept in the list and are no part of any path.
+    Where the lengths are those of curves on the manifold, as `eg.neighbors` finds them, paths bound the distance from above.
+    Edges that are not CONVERGED are kept in the list and are no part of any path.
 
     Args:
         radius: decoded distance from the nearest point beyond which a curve is out of support; None: no such test.
@@ -69,8 +70,9 @@ class SupportGraph:
     def from_matrix(points: Tensor, matrix: sparray, radius: float | None = None) -> "SupportGraph":
         """The graph of a symmetric sparse matrix `(N, N)` of lengths; zeros that it stores are edges too."""
         n = len(points)
-        if matrix.shape != (n, n):
-            raise ShapeError(f"a support of {n} points needs a matrix ({n}, {n}); got {matrix.shape}.")
+        if not issparse(matrix) or matrix.shape != (n, n):
+            found = f"{type(matrix).__name__} {getattr(matrix, 'shape', '')}"
+            raise ShapeError(f"a support of {n} points needs a sparse matrix ({n}, {n}); got {found}.")
         if abs(matrix - matrix.T).max() > 0:
             raise OptionError("the matrix of a support must be symmetric: take the lesser of both directions.")
         half = triu(matrix, k=1, format="coo")
@@ -103,21 +105,40 @@ class SupportGraph:
         found = dijkstra(self.matrix(), indices=sources.cpu().numpy())
         return torch.as_tensor(found, device=self.points.device).to(self.points.dtype)
 
+    def between(self, i: Tensor, j: Tensor) -> Tensor:
+        """Lengths of the shortest paths between the points `i` and `j` `(P,)`, infinite between components, `(P,)`.
+
+        Cost: one Dijkstra for each distinct i, no decoder call.
+        """
+        i, j = self._ends(i, j)
+        sources, row = i.unique(return_inverse=True)
+        found = torch.empty(len(i), dtype=torch.float64, device=self.points.device)
+        graph = self.matrix()
+        for part in row_chunks(len(sources), len(self.points)):
+            rows = ((row >= part.start) & (row < part.stop)).nonzero().flatten()
+            reached = torch.as_tensor(dijkstra(graph, indices=sources[part].cpu().numpy()), device=found.device)
+            found[rows] = reached[row[rows] - part.start, j[rows]]
+        return found.to(self.points.dtype)
+
     def paths(self, i: Tensor, j: Tensor) -> list[Tensor | None]:
         """Shortest paths between the points `i` and `j` `(P,)`, as indices of points; None between components.
 
         Cost: one Dijkstra for each distinct i, no decoder call.
         """
-        i, j = self._indices(i), self._indices(j)
-        if i.shape != j.shape:
-            raise ShapeError(f"paths need one end each; got {tuple(i.shape)} and {tuple(j.shape)}.")
+        i, j = self._ends(i, j)
         found: list[Tensor | None] = [None] * len(i)
         for row, path in shortest_paths(self.matrix(), i.cpu().numpy(), j.cpu().numpy()):
             found[row] = None if path is None else torch.as_tensor(path, dtype=torch.int64, device=self.points.device)
         return found
 
+    def _ends(self, i: Tensor, j: Tensor) -> tuple[Tensor, Tensor]:
+        i, j = self._indices(i), self._indices(j)
+        if i.shape != j.shape:
+            raise ShapeError(f"i and j must have equal shapes, an end each of P pairs; got {tuple(i.shape)}, {tuple(j.shape)}.")
+        return i, j
+
     def _indices(self, of: Tensor) -> Tensor:
-        of = torch.as_tensor(of)
+        of = torch.as_tensor(of, device=self.points.device)
         if of.ndim != 1 or of.dtype not in (torch.int32, torch.int64):
             raise ShapeError(f"points of a support are told by int64 indices (S,); got {tuple(of.shape)} {of.dtype}.")
         if len(of) and not (int(of.min()) >= 0 and int(of.max()) < len(self.points)):
@@ -153,21 +174,25 @@ def routes(space: ImmersedSpace, problem: Problem, support: SupportGraph, segmen
     j = np.concatenate([known.col, near0.ravel(), target.repeat(near1.shape[1])])
     graph = adjacency(i, j, np.concatenate([known.data, far0.ravel(), far1.ravel()]), n + len(starts) + p)
     vertices, connected = problem.straight(segments).clone(), torch.zeros(p, dtype=torch.bool, device=points.device)
-    ways = shortest_paths(graph, source[start.cpu().numpy()], target, problem.chord.cpu().numpy())
-    for row, path in ways:
+    for row, path in shortest_paths(graph, source[start.cpu().numpy()], target, problem.chord.cpu().numpy()):
         if path is not None:
             inner = torch.as_tensor(path[1:-1], device=points.device)
-            connected[row], vertices[row] = True, _along(problem, row, points[inner], images[inner], segments)
+            line = torch.cat([problem.z0[row : row + 1], points[inner], problem.z1[row : row + 1]])
+            x = torch.cat([problem.x0[row : row + 1], images[inner], problem.x1[row : row + 1]])
+            connected[row], vertices[row] = True, _evenly(line, x, segments)[1:-1]
     return Routes(vertices, connected)
 
 
-def _along(problem: Problem, row: int, points: Tensor, images: Tensor, segments: int) -> Tensor:
-    """Vertices `(segments - 1, d)` at equal decoded distances along the polyline of a pair through `points`."""
-    line = torch.cat([problem.z0[row : row + 1], points, problem.z1[row : row + 1]])
-    x = torch.cat([problem.x0[row : row + 1], images, problem.x1[row : row + 1]])
+def along(space: ImmersedSpace, points: Tensor, paths: Sequence[Tensor | None], segments: int) -> Tensor:
+    """Polylines through `points` `(N, d)` as `paths` list them, each of two or more, as curves `(P, segments + 1, d)`."""
+    return torch.stack([_evenly(points[path], space.immerse(points[path]), segments) for path in paths])
+
+
+def _evenly(line: Tensor, x: Tensor, segments: int) -> Tensor:
+    """Nodes `(segments + 1, d)` on a latent polyline `(n, d)`, at equal distances along the one through the images `x`."""
     travelled = torch.linalg.vector_norm(x.diff(dim=0), dim=-1).cumsum(0)
-    at = torch.cat([travelled.new_zeros(1), travelled]) / travelled[-1].clamp_min(torch.finfo(points.dtype).tiny)
-    return resampled(line[None], at[None], segments)[0, 1:-1]
+    at = torch.cat([travelled.new_zeros(1), travelled]) / travelled[-1].clamp_min(torch.finfo(line.dtype).tiny)
+    return resampled(line[None], at[None], segments)[0]
 
 
 def out_of_support(space: ImmersedSpace, x: Tensor, support: SupportGraph) -> Tensor:

@@ -10,12 +10,13 @@ from egregium.relations.jacobi import conjugate_time, jacobi_field
 from egregium.relations.latent import LatentDistance
 from egregium.relations.mean import Mean, mean
 from egregium.relations.neighbors import neighbors
+from egregium.relations.pairwise import Pairwise, pairwise
 from egregium.relations.parallel_transport import transport
 from egregium.relations.volume import LogVolume, log_volume
 
 __all__ = [
     "Angle", "Chord", "Density", "GeodesicDistance", "IndependentDrawLength", "LatentDistance", "LogVolume", "Mean",
-    "StraightLength",
+    "Pairwise", "StraightLength",
     "angle", "chord", "conjugate_time", "curvature", "distance", "exp", "jacobi_field", "log", "log_density", "log_volume",
-    "mean", "neighbors", "straight_length", "transport",
+    "mean", "neighbors", "pairwise", "straight_length", "transport",
 ]  # fmt: skip

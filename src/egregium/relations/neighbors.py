@@ -1,7 +1,7 @@
 """Neighbour graphs over whole data sets, whose edges are lengths of geodesics."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from torch import Tensor
 from egregium.errors import DecoderError, NotConvergedError, OptionError, ShapeError
 from egregium.geodesics.certificate import rank_lost
 from egregium.geodesics.connect import connect
-from egregium.geodesics.edges import short
+from egregium.geodesics.edges import near, short
 from egregium.geodesics.options import Options, require_on_fail
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.solvers import Solver
@@ -98,10 +98,11 @@ def _nearest(edges: "_Edges", k: int, options: Options, progress: bool) -> "_Edg
 class _Edges:
     """E candidate edges `pairs` `(E, 2)` over points `z` with images `x`, and `place` `(N, m)` of each point's own.
 
-    `chord`, `length`, `upper` `(E,)` in float64; a status of -1 says that nobody has looked yet, and length and upper are NaN.
+    `cheap` is a space of the same metric, whose images x are; `regular` `(N,)` are points where it keeps its rank. `chord`, `length`, `upper` `(E,)` in float64; a status of -1 says that nobody has looked yet, and length and upper are NaN.
     """
 
     space: ImmersedSpace
+    cheap: ImmersedSpace
     z: Tensor
     x: Tensor
     regular: Tensor
@@ -120,7 +121,7 @@ class _Edges:
         bad = (~torch.isfinite(x).all(-1)).nonzero().flatten()
         if len(bad):
             raise DecoderError(
-                f"the decoder gives NaN or infinity at {len(bad)} of {len(z)} points, the first in row {int(bad[0])}: leave them out."
+                f"the decoder gives NaN or infinity at {len(bad)} of {len(z)} points, first row {int(bad[0])}: leave them out."
             )
         index = _by_chord(x, m)
         source = torch.arange(len(x), device=x.device)[:, None].expand_as(index)
@@ -133,7 +134,7 @@ class _Edges:
         regular = torch.ones(len(z), dtype=torch.bool, device=z.device)
         if not isinstance(space, ClosedForm):
             regular = ~rank_lost(cheap.immerse, z, x.shape[-1])
-        return _Edges(space, z, x, regular, place, pairs, torch.cat(chords).double(), unknown, unknown, status)
+        return _Edges(space, cheap, z, x, regular, place, pairs, torch.cat(chords).double(), unknown, unknown, status)
 
     def ranked(self, k: int) -> tuple[Tensor, Tensor]:
         """Lengths of each point's k shortest CONVERGED edges `(N, k)`, infinite where there are fewer, and which edges."""
@@ -150,9 +151,7 @@ class _Edges:
             length[some], upper[some], status[some] = _lengths(self, some, options)
             if progress:
                 print(f"neighbors: {rows.stop} of {len(which)} edges", file=sys.stderr, flush=True)
-        return _Edges(
-            self.space, self.z, self.x, self.regular, self.place, self.pairs, self.chord, length, upper, status
-        )
+        return replace(self, length=length, upper=upper, status=status)
 
     def graph(self, k: int, radius: float | None) -> SupportGraph:
         """Each point's k shortest edges, and those that failed."""
@@ -160,9 +159,7 @@ class _Edges:
         which = torch.cat([which[torch.isfinite(lengths)], (self.status > 0).nonzero().flatten()]).unique()
         lower = (self.chord[which] * (1 - 8 * torch.finfo(self.z.dtype).eps)).to(self.z.dtype)
         length, upper = self.length[which].to(self.z.dtype), self.upper[which].to(self.z.dtype)
-        return SupportGraph(
-            self.z, self.pairs[which], length, radius, torch.minimum(lower, length), upper, self.status[which]
-        )
+        return SupportGraph(self.z, self.pairs[which], length, radius, torch.minimum(lower, length), upper, self.status[which])
 
 
 def _by_chord(x: Tensor, m: int) -> Tensor:
@@ -184,8 +181,11 @@ def _lengths(edges: _Edges, which: Tensor, options: Options) -> tuple[Tensor, Te
     upper, status = length.clone(), torch.where(equal, int(Status.CONVERGED), -1).to(torch.int8)
     rows = (edges.regular[i] & edges.regular[j] & (edges.chord[which] > 0)).nonzero().flatten()
     if len(rows) and options.solver.segments is None and not isinstance(edges.space, ClosedForm):
-        problem = Problem(edges.space.economical().immerse, z0[rows], z1[rows], edges.x[i[rows]], edges.x[j[rows]])
+        problem = Problem(edges.cheap.immerse, z0[rows], z1[rows], edges.x[i[rows]], edges.x[j[rows]])
         found = short(problem, options)
+        left = (~found.certified).nonzero().flatten()
+        if len(left):
+            found = found.updated(left, near(problem[left], options.rtol))
         rows, found = rows[found.certified], found[found.certified]
         length[rows], upper[rows], status[rows] = found.length, found.upper, int(Status.CONVERGED)
     rows = (status < 0).nonzero().flatten()
