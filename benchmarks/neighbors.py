@@ -66,18 +66,21 @@ def built(model: Trained, points: Tensor, k: int) -> eg.SupportGraph:
     with patch.object(BUILDER, "connect", counting):
         graph = eg.neighbors(space, points, k, on_fail="mark")
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    count = calls(space, points[:FEW], k)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"{graph!r}, {int(graph.components().max()) + 1} component(s)")
     print(f"{wall:.0f} s, {cpu:.0f} s of processor time, peak memory {memory:.2f} GB, "
-          f"{by_connect} edges by connect, {calls(space, points[:FEW], k):.0f} decoder calls an edge (of {FEW} points)")  # fmt: skip
+          f"{by_connect} edges by connect, {count:.0f} decoder calls an edge (of {FEW} points)")  # fmt: skip
     print(f"edges over decoded chords: {_quantiles((graph.lengths / graph.lower - 1)[graph.lower > 0])}", flush=True)
     return graph
 
 
 def calls(space: eg.Pullback, points: Tensor, k: int) -> float:
     """Arithmetic for an edge of the graph in units of one decoded point: a gradient counts as three."""
+    cheap, first = space.economical(), points[:1]
+    cheap.immerse(first)  # checks the decoder on first contact
     with Arithmetic() as one, torch.no_grad():
-        space.economical().immerse(points[:1])
+        cheap.immerse(first)
     with Arithmetic() as whole:
         graph = eg.neighbors(space, points, k, on_fail="mark")
     return whole.total / one.total / len(graph.edges)

@@ -5,17 +5,17 @@ import pytest
 
 from egregium.numerics.graphs import mirrored, shortest_paths
 
-I, J, W = np.array([0, 1, 2, 0, 1]), np.array([1, 2, 3, 3, 0]), np.array([1.0, 1.0, 1.0, 10.0, 5.0])
+FROM, TO, WEIGHTS = np.array([0, 1, 2, 0, 1]), np.array([1, 2, 3, 3, 0]), np.array([1.0, 1.0, 1.0, 10.0, 5.0])
 
 
 def paths(sources: list[int], targets: list[int], **options: np.ndarray) -> dict[int, list[int] | None]:
-    graph = mirrored(I, J, W, 5)
+    graph = mirrored(FROM, TO, WEIGHTS, 5)
     found = shortest_paths(graph, np.array(sources), np.array(targets), **options)
     return {row: None if path is None else path.tolist() for row, path in found}
 
 
 def test_the_lightest_of_several_edges_counts_in_both_directions() -> None:
-    dense = mirrored(I, J, W, 5).toarray()
+    dense = mirrored(FROM, TO, WEIGHTS, 5).toarray()
     assert np.array_equal(dense, dense.T)
     assert dense[0, 1] == 1.0
 

@@ -157,7 +157,8 @@ class Routes:
 def routes(space: ImmersedSpace, problem: Problem, support: SupportGraph, segments: int) -> Routes:
     """Shortest paths between the ends of `problem` over the graph, each end attached to its decoded nearest points.
 
-    Starts may only be left and ends only be reached, so that no pair travels by the ends of another.
+    An end that is a point of the graph is attached to that alone: its edges know more than chords through the air. Starts may
+    only be left and ends only be reached, so that no pair travels by the ends of another.
     """
     (points,) = space.prepare(support.points)
     images = _images(space, points)
@@ -166,13 +167,13 @@ def routes(space: ImmersedSpace, problem: Problem, support: SupportGraph, segmen
     chosen = torch.empty(len(starts), dtype=torch.int64, device=start.device).index_copy(
         0, start, torch.arange(p, device=start.device)
     )
-    near0, far0 = _nearest(problem.x0[chosen], images)
-    near1, far1 = _nearest(problem.x1, images)
+    leaving, near0, far0 = _nearest(problem.x0[chosen], images, starts, points)
+    arriving, near1, far1 = _nearest(problem.x1, images, problem.z1, points)
     source, target = n + np.arange(len(starts)), n + len(starts) + np.arange(p)
     known = support.matrix().tocoo()
-    i = np.concatenate([known.row, source.repeat(near0.shape[1]), near1.ravel()])
-    j = np.concatenate([known.col, near0.ravel(), target.repeat(near1.shape[1])])
-    graph = adjacency(i, j, np.concatenate([known.data, far0.ravel(), far1.ravel()]), n + len(starts) + p)
+    i = np.concatenate([known.row, source[leaving], near1])
+    j = np.concatenate([known.col, near0, target[arriving]])
+    graph = adjacency(i, j, np.concatenate([known.data, far0, far1]), n + len(starts) + p)
     vertices, connected = problem.straight(segments).clone(), torch.zeros(p, dtype=torch.bool, device=points.device)
     for row, path in shortest_paths(graph, source[start.cpu().numpy()], target, problem.chord.cpu().numpy()):
         if path is not None:
@@ -209,10 +210,14 @@ def _images(space: ImmersedSpace, points: Tensor) -> Tensor:
     return torch.cat([space.immerse(part) for part in points.split(ROWS)])
 
 
-def _nearest(x: Tensor, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    near, far = [], []
+def _nearest(x: Tensor, images: Tensor, z: Tensor, points: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Attachments of ends z with images x to the graph's points: rows of z, indices of points, and chords between them."""
+    near, far, kept = [], [], []
     for rows in row_chunks(len(x), len(images)):
         index = torch.cdist(x[rows], images).topk(min(ATTACHED, len(images)), largest=False).indices
+        same = (z[rows, None] == points[index]).all(-1)
         near.append(index)
         far.append(torch.linalg.vector_norm(x[rows, None] - images[index], dim=-1).double())  # cdist errs where points are near
-    return torch.cat(near).cpu().numpy(), torch.cat(far).cpu().numpy()
+        kept.append(same | ~same.any(-1, keepdim=True))
+    keep = torch.cat(kept)
+    return keep.nonzero()[:, 0].cpu().numpy(), torch.cat(near)[keep].cpu().numpy(), torch.cat(far)[keep].cpu().numpy()

@@ -98,7 +98,8 @@ def _nearest(edges: "_Edges", k: int, options: Options, progress: bool) -> "_Edg
 class _Edges:
     """E candidate edges `pairs` `(E, 2)` over points `z` with images `x`, and `place` `(N, m)` of each point's own.
 
-    `cheap` is a space of the same metric, whose images x are; `regular` `(N,)` are points where it keeps its rank. `chord`, `length`, `upper` `(E,)` in float64; a status of -1 says that nobody has looked yet, and length and upper are NaN.
+    `cheap` is the space that x are images of; `regular` `(N,)` are points where it keeps its rank. `chord`, `length`, `upper`
+    `(E,)` are in float64; a status of -1 says that nobody has looked yet, and length and upper are NaN.
     """
 
     space: ImmersedSpace
