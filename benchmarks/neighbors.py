@@ -13,6 +13,7 @@ import copy
 import importlib
 import resource
 import time
+from contextlib import nullcontext
 from unittest.mock import patch
 
 import torch
@@ -23,7 +24,6 @@ from torch import Tensor
 import egregium as eg
 
 BUILDER = importlib.import_module("egregium.relations.neighbors")
-FEW = 1000
 PERCENT = (5, 25, 50, 75, 95, 100)
 
 
@@ -36,7 +36,7 @@ def main() -> None:
         points = model.latents[: options.points]
         print(f"\n## {model.data}, d = {d} (sigma {options.sigma}), {len(points)} points, k = {options.k}, "
               f"float32, {options.threads} threads", flush=True)  # fmt: skip
-        graph = built(model, points, options.k)
+        graph = built(model, points, options.k, options.calls)
         order = torch.randperm(len(points), generator=torch.Generator().manual_seed(1))[: 2 * options.pairs]
         compared(model, graph, *order.chunk(2))
 
@@ -49,11 +49,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--k", type=int, default=15, help="neighbours (default: 15)")
     parser.add_argument("--pairs", type=int, default=500, help="random pairs to compare on (default: 500)")
     parser.add_argument("--threads", type=int, default=2, help="threads (default: 2)")
+    parser.add_argument("--calls", action="store_true", help="count decoder calls too, which takes a third longer")
     parser.add_argument("--data-dir", help="folder that holds mnist/")
     return parser.parse_args()
 
 
-def built(model: Trained, points: Tensor, k: int) -> eg.SupportGraph:
+def built(model: Trained, points: Tensor, k: int, count: bool) -> eg.SupportGraph:
     """The graph, with what it cost."""
     space, by_connect = eg.Pullback(model.decoder, dim=points.shape[1]), 0
 
@@ -63,27 +64,29 @@ def built(model: Trained, points: Tensor, k: int) -> eg.SupportGraph:
         return eg.connect(space, z0, z1, **keywords)  # type: ignore[arg-type]
 
     wall, cpu = time.perf_counter(), time.process_time()
-    with patch.object(BUILDER, "connect", counting):
+    with patch.object(BUILDER, "connect", counting), Calls(space, points[:1]) if count else nullcontext() as counted:
         graph = eg.neighbors(space, points, k, on_fail="mark")
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    count = calls(space, points[:FEW], k)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"{graph!r}, {int(graph.components().max()) + 1} component(s)")
     print(f"{wall:.0f} s, {cpu:.0f} s of processor time, peak memory {memory:.2f} GB, "
-          f"{by_connect} edges by connect, {count:.0f} decoder calls an edge (of {FEW} points)")  # fmt: skip
+          f"{by_connect} edges by connect")  # fmt: skip
+    if counted is not None:
+        print(f"{counted.total / counted.unit / len(graph.edges):.0f} decoder calls an edge")
     print(f"edges over decoded chords: {_quantiles((graph.lengths / graph.lower - 1)[graph.lower > 0])}", flush=True)
     return graph
 
 
-def calls(space: eg.Pullback, points: Tensor, k: int) -> float:
-    """Arithmetic for an edge of the graph in units of one decoded point: a gradient counts as three."""
-    cheap, first = space.economical(), points[:1]
-    cheap.immerse(first)  # checks the decoder on first contact
-    with Arithmetic() as one, torch.no_grad():
-        cheap.immerse(first)
-    with Arithmetic() as whole:
-        graph = eg.neighbors(space, points, k, on_fail="mark")
-    return whole.total / one.total / len(graph.edges)
+class Calls(Arithmetic):
+    """Arithmetic in units of one decoded point of `space`: a gradient counts as three."""
+
+    def __init__(self, space: eg.Pullback, point: Tensor) -> None:
+        super().__init__()
+        cheap = space.economical()
+        cheap.immerse(point)  # checks the decoder on first contact
+        with Arithmetic() as one, torch.no_grad():
+            cheap.immerse(point)
+        self.unit = one.total
 
 
 def compared(model: Trained, graph: eg.SupportGraph, i: Tensor, j: Tensor) -> None:

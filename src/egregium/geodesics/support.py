@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.sparse import csr_array, issparse, sparray, triu
+from scipy.sparse import csr_array, issparse, triu
 from scipy.sparse.csgraph import connected_components, dijkstra
 from torch import Tensor
 
@@ -67,7 +67,7 @@ class SupportGraph:
         return f"SupportGraph({len(self.points)} points, d = {self.points.shape[1]}, {len(self.edges)} edges{status})"
 
     @staticmethod
-    def from_matrix(points: Tensor, matrix: sparray, radius: float | None = None) -> "SupportGraph":
+    def from_matrix(points: Tensor, matrix: csr_array, radius: float | None = None) -> "SupportGraph":
         """The graph of a symmetric sparse matrix `(N, N)` of lengths; zeros that it stores are edges too."""
         n = len(points)
         if not issparse(matrix) or matrix.shape != (n, n):

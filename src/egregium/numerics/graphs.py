@@ -37,17 +37,17 @@ def shortest_paths(
     """
     order = np.argsort(sources, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(sources[order])) + 1):
-        source, limit = sources[rows[0]], np.inf if guesses is None else SLACK * guesses[rows].max()
+        source, limit = int(sources[rows[0]]), np.inf if guesses is None else SLACK * guesses[rows].max()
         reached, before = dijkstra(graph, indices=source, return_predecessors=True, limit=limit)
         if np.isfinite(limit) and not np.isfinite(reached[targets[rows]]).all():
             reached, before = dijkstra(graph, indices=source, return_predecessors=True)
         for row in rows:
             found = np.isfinite(reached[targets[row]])
-            yield int(row), _walk(before, source, targets[row]) if found else None
+            yield int(row), _walk(before, source, int(targets[row])) if found else None
 
 
 def _walk(before: np.ndarray, source: int, target: int) -> np.ndarray:
     path = [target]
     while path[-1] != source:
-        path.append(before[path[-1]])
+        path.append(int(before[path[-1]]))
     return np.array(path[::-1])
