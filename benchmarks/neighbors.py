@@ -5,7 +5,7 @@
     python benchmarks/neighbors.py --data-dir FOLDER    a folder that holds mnist/
 
 The reference of every pair is the shortest geodesic known: in float64, to 1e-5, from the library's starts and from the refined
-curve, where folded decoders are searched from many more. Peak memory is that of the whole process, data and torch included.
+curve, where folded decoders are searched from many more. Peak memory is that of the whole process so far, data and torch included.
 """
 
 import argparse
@@ -31,13 +31,10 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     data = images(options.data_dir)
-    for d in options.dims:
-        model = trained(d, data, options.sigma)
-        points = model.latents[: options.points]
-        print(f"\n## {model.data}, d = {d} (sigma {options.sigma}), {len(points)} points, k = {options.k}, "
-              f"float32, {options.threads} threads", flush=True)  # fmt: skip
-        graph = built(model, points, options.k, options.calls)
-        order = torch.randperm(len(points), generator=torch.Generator().manual_seed(1))[: 2 * options.pairs]
+    models = [trained(d, data, options.sigma) for d in options.dims]
+    graphs = [built(model, model.latents[: options.points], options.k, options.calls) for model in models]
+    for model, graph in zip(models, graphs, strict=True):
+        order = torch.randperm(len(graph.points), generator=torch.Generator().manual_seed(1))[: 2 * options.pairs]
         compared(model, graph, *order.chunk(2))
 
 
@@ -55,7 +52,10 @@ def _options() -> argparse.Namespace:
 
 
 def built(model: Trained, points: Tensor, k: int, count: bool) -> eg.SupportGraph:
-    """The graph, with what it cost."""
+    """The graph, with what it cost; of all dimensions before any comparison, which takes more memory."""
+    print(
+        f"\n## {model.data}, d = {points.shape[1]}, {len(points)} points, k = {k}, float32, {torch.get_num_threads()} threads"
+    )
     space, by_connect = eg.Pullback(model.decoder, dim=points.shape[1]), 0
 
     def counting(space: eg.Pullback, z0: Tensor, z1: Tensor, **keywords: object) -> eg.Geodesic:
@@ -93,6 +93,7 @@ def compared(model: Trained, graph: eg.SupportGraph, i: Tensor, j: Tensor) -> No
     """Excess of the graph's distances of the pairs, before and after refinement, over the shortest curves known."""
     space = eg.Pullback(model.decoder, dim=graph.points.shape[1])
     exact = eg.Pullback(copy.deepcopy(model.decoder).double(), dim=graph.points.shape[1])
+    print(f"\n## d = {graph.points.shape[1]}: {len(i)} random pairs")
     start = time.perf_counter()
     fine = eg.pairwise(space, graph, on_fail="mark").refine(i, j)
     seconds = time.perf_counter() - start
@@ -102,7 +103,7 @@ def compared(model: Trained, graph: eg.SupportGraph, i: Tensor, j: Tensor) -> No
     known = torch.stack([one.length.where(one.ok, torch.inf) for one in (own, again)])
     best, plain = known.amin(0), eg.connect(space, z0.float(), z1.float(), on_fail="mark")
     kept = torch.isfinite(best)
-    print(f"{len(i)} random pairs, {int(kept.sum())} with a reference; refined in {seconds:.0f} s: {fine!r}")
+    print(f"{int(kept.sum())} with a reference; refined in {seconds:.0f} s: {fine!r}")
     for name, length in {
         "graph": graph.between(i, j), "refined": fine.length.where(fine.ok, torch.nan), "connect alone": plain.length,
     }.items():  # fmt: skip
