@@ -5,7 +5,7 @@
     python benchmarks/neighbors.py --data-dir FOLDER    a folder that holds mnist/
 
 The reference of every pair is the shortest geodesic known: in float64, to 1e-5, from the library's starts and from the refined
-curve, where folded decoders are searched from many more. Peak memory is that of the whole process so far, data and torch included.
+curve, where folded decoders are searched from many more. Peak memory is that of the process so far, data included.
 """
 
 import argparse
