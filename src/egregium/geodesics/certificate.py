@@ -6,7 +6,7 @@ from torch import Tensor
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.second_order import SecondOrder
 from egregium.geodesics.solvers.base import Solution
-from egregium.numerics.derivatives import jacobian, row_chunks
+from egregium.numerics.derivatives import Map, jacobian, row_chunks
 from egregium.numerics.tridiagonal import BlockTridiagonal
 
 CURVATURE_MARGIN = 1e-3
@@ -66,23 +66,26 @@ def soft(problem: Problem, solution: Solution) -> Tensor:
 
 
 def degenerate(problem: Problem, vertices: Tensor) -> Tensor:
-    """Whether the decoder loses rank at one of 5 nodes of the curve, both ends among them, `(P,)`.
-
-    Judged after scaling each latent axis to unit speed.
-    """
+    """Whether the decoder loses rank at one of 5 nodes of the curve, both ends among them, `(P,)`."""
     z = problem.nodes(vertices)
     z = z[:, torch.linspace(0, z.shape[1] - 1, LOOKED_AT).round().long().unique()]
-    p, n, d = z.shape
-    smallest = []
-    for rows in row_chunks(p, n * d * problem.x0.shape[-1]):
-        block = jacobian(problem.immerse, z[rows].reshape(-1, d)).double()
+    return rank_lost(problem.immerse, z.flatten(0, 1), problem.x0.shape[-1]).unflatten(0, z.shape[:2]).any(-1)
+
+
+def rank_lost(immerse: Map, z: Tensor, width: int) -> Tensor:
+    """Whether the map, to `width` numbers, loses rank at points z `(N, d)`, `(N,)`.
+
+    Judged after scaling each latent axis to unit speed. Cost: 3 + 2 d decoder calls a point.
+    """
+    lost, d = [], z.shape[-1]
+    for rows in row_chunks(len(z), d * width):
+        block = jacobian(immerse, z[rows]).double()
         gram = block.mT @ block
         axis = gram.diagonal(dim1=-2, dim2=-1)
-        lost = (axis <= 1e-20 * axis.amax(-1, keepdim=True)).any(-1) | ~torch.isfinite(gram).all((-1, -2))
+        gone = (axis <= 1e-20 * axis.amax(-1, keepdim=True)).any(-1) | ~torch.isfinite(gram).all((-1, -2))
         scale = axis.clamp_min(torch.finfo(torch.float64).tiny).rsqrt()
-        unit = torch.where(lost[:, None, None], torch.eye(d, dtype=gram.dtype, device=gram.device), gram)
-        unit = torch.where(lost[:, None, None], unit, scale[:, :, None] * gram * scale[:, None, :])
-        low = torch.linalg.eigvalsh(unit)[:, 0]
-        smallest.append(torch.where(lost, 0.0, low).reshape(-1, n).amin(-1))
-    tolerance = 1e-14 if z.dtype == torch.float64 else 1e-9
-    return torch.cat(smallest) < tolerance
+        unit = torch.where(gone[:, None, None], torch.eye(d, dtype=gram.dtype, device=gram.device), gram)
+        unit = torch.where(gone[:, None, None], unit, scale[:, :, None] * gram * scale[:, None, :])
+        tolerance = 1e-14 if z.dtype == torch.float64 else 1e-9
+        lost.append(gone | (torch.linalg.eigvalsh(unit)[:, 0] < tolerance))
+    return torch.cat(lost)

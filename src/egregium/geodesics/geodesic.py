@@ -75,14 +75,14 @@ class Geodesic:
     def __getitem__(self, index: Any) -> "Geodesic":
         """The geodesics at an index of the batch."""
         places = torch.arange(self.length.numel(), device=self.length.device).reshape(self.length.shape)[index]
-        fields = {name: getattr(self, name)[index] for name in _PER_ROW}
+        fields = {name: getattr(self, name)[index] for name in PER_ROW}
         return replace(self, **fields, curve=self.curve[places.reshape(-1)])
 
     def to(self, *args: object, **kwargs: object) -> "Geodesic":
         """All tensors moved or cast as by `Tensor.to`; integer fields keep their dtype."""
-        moved = {name: getattr(self, name).to(*args, **kwargs) for name in _PER_ROW if getattr(self, name).is_floating_point()}
+        moved = {name: getattr(self, name).to(*args, **kwargs) for name in PER_ROW if getattr(self, name).is_floating_point()}
         place = next(iter(moved.values())).device
-        rest = {name: getattr(self, name).to(place) for name in _PER_ROW if name not in moved}
+        rest = {name: getattr(self, name).to(place) for name in PER_ROW if name not in moved}
         curve = Curve(*(part.to(*args, **kwargs) for part in vars(self.curve).values()))
         return replace(self, **moved, **rest, curve=curve)
 
@@ -94,7 +94,7 @@ class Geodesic:
         return z.reshape(shape), v.reshape(shape)
 
 
-_PER_ROW = (
+PER_ROW = (
     "length", "energy", "lower", "upper", "second_best", "status", "segments", "steps", "initial_velocity", "final_velocity",
     "direction_error",
 )  # fmt: skip

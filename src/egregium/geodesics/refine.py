@@ -7,7 +7,7 @@ from torch import Tensor
 
 from egregium.geodesics.certificate import soft
 from egregium.geodesics.curve import Curve
-from egregium.geodesics.measure import end_momenta, extrapolate, polygon, rectify, rounding
+from egregium.geodesics.measure import end_momenta, extrapolate, extrapolated, polygon, rectify, rounding
 from egregium.geodesics.options import Options
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.solvers.base import Solution
@@ -95,11 +95,7 @@ class _Levels:
 
     def length(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Richardson's limit of the lengths and its error, infinite for a single level."""
-        length, error = self._limit("length", rows)
-        if len(self.levels) == 2:
-            defect = (self.levels[0]["length"][rows] - self.levels[1]["length"][rows]).abs() / (3 * length)
-            error = 100 * defect**2 * length  # measured: up to 190 on folded decoders, 10 commonly
-        return length, error
+        return extrapolated([level["length"][rows] for level in self.levels])
 
     def velocities(self, rows: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Velocities at both ends `(P, d)`, and the larger error of the two unit directions in radians.

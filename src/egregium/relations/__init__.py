@@ -15,6 +15,7 @@ from egregium.relations.mean import Mean, mean
 from egregium.relations.medoids import Medoids, medoids
 from egregium.relations.neighbors import neighbors
 from egregium.relations.optimal_transport import Transport, wasserstein
+from egregium.relations.pairwise import Pairwise, pairwise
 from egregium.relations.parallel_transport import transport
 from egregium.relations.population import PrincipalDirections, principal_directions, variance
 from egregium.relations.region import Volume, volume
@@ -22,8 +23,9 @@ from egregium.relations.volume import LogVolume, log_volume
 
 __all__ = [
     "Alignment", "Angle", "BallVolume", "Chord", "Density", "Flatness", "GeodesicDistance", "IndependentDrawLength",
-    "LatentDistance", "LogVolume", "Mean", "Medoids", "PrincipalDirections", "StraightLength", "Transport", "Volume",
+    "LatentDistance", "LogVolume", "Mean", "Medoids", "Pairwise", "PrincipalDirections", "StraightLength", "Transport",
+    "Volume",
     "angle", "ball_volume", "chord", "conjugate_time", "curvature", "distance", "exp", "flatness", "gromov_wasserstein",
-    "jacobi_field", "log", "log_density", "log_volume", "mean", "medoids", "neighbors", "principal_directions",
+    "jacobi_field", "log", "log_density", "log_volume", "mean", "medoids", "neighbors", "pairwise", "principal_directions",
     "straight_length", "transport", "variance", "volume", "wasserstein",
 ]  # fmt: skip

@@ -69,9 +69,9 @@ def log(space: ImmersedSpace, z0: Tensor, z1: Tensor, **options: Any) -> Tensor:
     `connect` reads off ambient differences is refined by Newton's method until its geodesic, followed to the end, misses
     `z1` by at most `rtol` of its length in decoded distance: `exp(space, z0, log(space, z0, z1))` is `z1` to that accuracy.
 
-    Takes the keywords of `connect` and raises what it raises; rows that do not close are STALLED, and so are those whose norm is then not
-    the distance, as with decoders that have kinks. With `on_fail="mark"` failed
-    rows are NaN. Cost: that of `connect`, one `exp` to check, and some three more a round, of which one or two are needed.
+    Takes the keywords of `connect` and raises what it raises; rows that do not close are STALLED, and so are those whose norm
+    is then not the distance, as with decoders that have kinks. With `on_fail="mark"` failed rows are NaN.
+    Cost: that of `connect`, one `exp` to check, and some three more a round, of which one or two are needed.
 
     References: do Carmo 1992, Riemannian Geometry, chapter 3.
 
