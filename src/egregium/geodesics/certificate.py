@@ -5,6 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from egregium.geodesics.path_metric import estimated
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.products import Products
 from egregium.geodesics.second_order import SecondOrder
@@ -17,6 +18,7 @@ SOFT = 0.025
 AGED = 3.5
 LOOKED_AT = 5
 LOOKED_AT_WIDE = 3
+SUSPECT = 1e-4
 SHARE = 1e-2
 PRODUCTS = 60
 
@@ -96,21 +98,37 @@ def soft(problem: Problem, solution: Solution) -> Tensor:
 def degenerate(problem: Problem, vertices: Tensor) -> Tensor:
     """Whether the decoder loses rank at one of 5 nodes of the curve, of 3 where wide, both ends among them, `(P,)`.
 
-    Judged after scaling each latent axis to unit speed.
+    Judged after scaling each latent axis to unit speed. Where wide, differences over short distances clear the decoders that
+    are far from losing rank there, and only the others are judged by derivatives: a rank that is lost at one point and not
+    beside it is overlooked.
     """
     z, nodes = problem.nodes(vertices), LOOKED_AT_WIDE if problem.wide else LOOKED_AT
     z = z[:, torch.linspace(0, z.shape[1] - 1, nodes).round().long().unique()]
+    tolerance = 1e-14 if z.dtype == torch.float64 else 1e-9
+    if not problem.wide:
+        return _least(problem, z) < tolerance
+    extent = (problem.z1 - problem.z0).abs().amax(-1).repeat_interleave(z.shape[1])
+    near = _least_of(estimated(problem.immerse, z.flatten(0, 1), extent)).unflatten(0, z.shape[:2]).amin(-1)
+    lost = near < SUSPECT
+    return lost.masked_scatter(lost, _least(problem, z[lost]) < tolerance) if lost.any() else lost
+
+
+def _least(problem: Problem, z: Tensor) -> Tensor:
+    """Least eigenvalue `(P,)` of the metrics at points `(P, n, d)`, in axes of unit speed."""
     p, n, d = z.shape
     smallest = []
     for rows in row_chunks(p, n * d * problem.x0.shape[-1]):
         block = jacobian(problem.immerse, z[rows].reshape(-1, d)).double()
-        gram = block.mT @ block
-        axis = gram.diagonal(dim1=-2, dim2=-1)
-        lost = (axis <= 1e-20 * axis.amax(-1, keepdim=True)).any(-1) | ~torch.isfinite(gram).all((-1, -2))
-        scale = axis.clamp_min(torch.finfo(torch.float64).tiny).rsqrt()
-        unit = torch.where(lost[:, None, None], torch.eye(d, dtype=gram.dtype, device=gram.device), gram)
-        unit = torch.where(lost[:, None, None], unit, scale[:, :, None] * gram * scale[:, None, :])
-        low = torch.linalg.eigvalsh(unit)[:, 0]
-        smallest.append(torch.where(lost, 0.0, low).reshape(-1, n).amin(-1))
-    tolerance = 1e-14 if z.dtype == torch.float64 else 1e-9
-    return torch.cat(smallest) < tolerance
+        smallest.append(_least_of(block.mT @ block).reshape(-1, n).amin(-1))
+    return torch.cat(smallest)
+
+
+def _least_of(metric: Tensor) -> Tensor:
+    """Least eigenvalue `(N,)` of metrics `(N, d, d)`, in axes of unit speed; 0 where one has none or is not finite."""
+    gram = metric.double()
+    axis = gram.diagonal(dim1=-2, dim2=-1)
+    lost = (axis <= 1e-20 * axis.amax(-1, keepdim=True)).any(-1) | ~torch.isfinite(gram).all((-1, -2))
+    scale = axis.clamp_min(torch.finfo(torch.float64).tiny).rsqrt()
+    identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    unit = torch.where(lost[:, None, None], identity, scale[:, :, None] * gram * scale[:, None, :])
+    return torch.where(lost, 0.0, torch.linalg.eigvalsh(unit.nan_to_num(0.0))[:, 0])

@@ -30,15 +30,9 @@ class PathMetric:
 
         By finite differences, which cost a half to a quarter of derivatives: this is but an estimate.
         """
-        p, n, d = nodes.shape
-        z = nodes[:, torch.linspace(0, n - 1, NODES).round().long()]
-        step = STEP * (nodes[:, -1] - nodes[:, 0]).abs().amax(-1).clamp_min(torch.finfo(z.dtype).eps)
-        width = immerse(z[:1, 0]).shape[-1]
-        metrics = []
-        for rows in row_chunks(p, NODES * d * width, HELD):
-            block = differences(immerse, z[rows].flatten(0, 1), step[rows].repeat_interleave(NODES))
-            metrics.append((block.mT @ block).unflatten(0, (-1, NODES)))
-        metric = torch.cat(metrics)
+        z = nodes[:, torch.linspace(0, nodes.shape[1] - 1, NODES).round().long()]
+        extent = (nodes[:, -1] - nodes[:, 0]).abs().amax(-1).repeat_interleave(NODES)
+        metric = estimated(immerse, z.flatten(0, 1), extent).unflatten(0, (-1, NODES))
         axis = metric.diagonal(dim1=-2, dim2=-1)
         floor = torch.finfo(z.dtype).eps * axis.amax(-1, keepdim=True)
         factors, _ = torch.linalg.cholesky_ex(metric + torch.diag_embed(DAMPING * axis + floor))
@@ -70,6 +64,16 @@ class PathMetric:
     def _interpolated(self, weight: Tensor, v: Tensor) -> Tensor:
         """`G^-1 v` in each segment, v `(P, T, d)`."""
         return torch.einsum("tk,pktd->ptd", weight, v[:, None] @ self.inverses)
+
+
+def estimated(immerse: Map, z: Tensor, extent: Tensor) -> Tensor:
+    """Metrics `(N, d, d)` at points `(N, d)` by differences over a small part of `extent` `(N,)`. Cost: d + 1 calls a point."""
+    step = STEP * extent.clamp_min(torch.finfo(z.dtype).eps)
+    metrics = []
+    for rows in row_chunks(len(z), z.shape[-1] * immerse(z[:1]).shape[-1], HELD):
+        block = differences(immerse, z[rows], step[rows])
+        metrics.append(block.mT @ block)
+    return torch.cat(metrics)
 
 
 def _weights(segments: int, like: Tensor) -> Tensor:

@@ -45,6 +45,11 @@ class Evaluation:
         """Batches one after the other."""
         return Evaluation(*(torch.cat(values) for values in zip(*(vars(part).values() for part in parts), strict=True)))
 
+    def updated(self, rows: Tensor, other: "Evaluation") -> "Evaluation":
+        """This evaluation with `rows` replaced by those of `other`."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Evaluation(*(mine.index_copy(0, rows, theirs) for mine, theirs in pairs))
+
     def where(self, choose: Tensor, other: "Evaluation") -> "Evaluation":
         """This evaluation in the rows where `choose` `(P,)`, the other elsewhere."""
         pick = choose[:, None, None]

@@ -68,7 +68,7 @@ class Backtracking:
             good |= flat & (_slope(trial.gradient, direction[rows]) <= (2 * self.decrease - 1) * slope[rows])
             taken = rows[good]
             vertices = vertices.index_copy(0, taken, tried[good])
-            now = _updated(now, taken, trial[good])
+            now = now.updated(taken, trial[good])
             moved[taken] = True
             rows, weight = rows[~good], weight * self.shrink
         return vertices, now, moved
@@ -76,11 +76,6 @@ class Backtracking:
 
 def _slope(gradient: Tensor, direction: Tensor) -> Tensor:
     return (gradient.double() * direction.double()).sum((-2, -1))
-
-
-def _updated(now: Evaluation, rows: Tensor, other: Evaluation) -> Evaluation:
-    pairs = zip(vars(now).values(), vars(other).values(), strict=True)
-    return Evaluation(*(mine.index_copy(0, rows, theirs) for mine, theirs in pairs))
 
 
 def descend(problem: Problem, vertices: Tensor, termination: Termination, memory: Memory, search: Backtracking) -> Solution:
