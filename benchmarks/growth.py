@@ -28,7 +28,13 @@ from egregium.spaces import Pullback
 
 NAMES = {"P": "pairs", "T": "segments", "d": "latent dimensions", "D": "outputs", "S": "decoders"}
 BASE = {"P": 16, "d": 8, "D": 784, "S": 1}
-VALUES = {"P": (8, 16, 32, 64, 128), "T": (16, 32, 64, 128, 256), "d": (2, 4, 8, 16, 32, 64), "D": tuple(SHAPES), "S": (1, 2, 4, 8)}
+VALUES = {
+    "P": (8, 16, 32, 64, 128),
+    "T": (16, 32, 64, 128, 256),
+    "d": (2, 4, 8, 16, 32, 64),
+    "D": tuple(SHAPES),
+    "S": (1, 2, 4, 8),
+}
 
 
 @dataclass(frozen=True)
@@ -127,8 +133,8 @@ def plot(found: Sequence[Growth], file: Path) -> None:
     figure = Figure(figsize=(2.6 * len(found), 3.1), layout="constrained")
     for axes, one in zip(np.atleast_1d(figure.subplots(1, len(found))), found, strict=True):
         values = np.array(one.values, dtype=float)
-        for power, shade in ((1, "0.6"), (2, "0.8")):
-            axes.loglog(values, (values / values[0]) ** power, color=shade, lw=1, ls="--", label=("", "linear", "quadratic")[power])
+        for power, shade, name in ((1, "0.6", "linear"), (2, "0.8", "quadratic")):
+            axes.loglog(values, (values / values[0]) ** power, color=shade, lw=1, ls="--", label=name)
         for cost, mark, label in ((one.seconds, "o", "seconds"), (one.calls, "s", "decoder calls")):
             axes.loglog(values, np.array(cost) / cost[0], marker=mark, ms=4, lw=1.5, label=label)
         axes.set_title(f"{one.name}: exponent {one.exponents[0]:.2f} (calls {one.exponents[1]:.2f})", fontsize=9)

@@ -164,4 +164,3 @@ def interleaved(records: Sequence[Record], decoder: nn.Module, ends: tuple[Tenso
             answer = run(record, decoder, *ends)
             if repeat == 0:
                 record.length = lengths(decoder, answer, ends[0].dtype, ends[0].device)
-

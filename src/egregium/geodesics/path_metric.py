@@ -17,8 +17,8 @@ HELD = 1 << 22  # numbers of output at a time
 class PathMetric:
     """Stands for `2 T D^T G D`, D the first difference along a curve, with `G^-1` interpolated between NODES nodes.
 
-    `factors` `(P, NODES, d, d)` are lower triangular, `G = L L^T`, `inverses` those of G. The inverse is a sweep along the curve and products with
-    the `G^-1` of the nodes; no segment has a matrix of its own.
+    `factors` `(P, NODES, d, d)` are lower triangular, `G = L L^T`, `inverses` those of G. The inverse is a
+    sweep along the curve and products with the `G^-1` of the nodes; no segment has a matrix of its own.
     """
 
     factors: Tensor
@@ -42,7 +42,7 @@ class PathMetric:
         return PathMetric(self.factors[rows], self.inverses[rows])
 
     def inverse(self, gradient: Tensor) -> Tensor:
-        """The solution `(P, T - 1, d)` of `2 T D^T G D x = gradient`: costates run along the curve, `G^-1` makes them controls."""
+        """The solution `(P, T - 1, d)` of `2 T D^T G D x = gradient`, by a sweep: `G^-1` turns costates into controls."""
         total = torch.nn.functional.pad(gradient.cumsum(1), (0, 0, 1, 0))
         weight = _weights(total.shape[1], total)
         mean = torch.einsum("k,pkde->pde", weight.sum(0), self.inverses)

@@ -166,7 +166,8 @@ class Problem:
         now = self.evaluate(vertices) if now is None else now
         if self.wide:
             near = self.path_metric(vertices) if near is None else near
-            square = [self[rows]._square_of_step(vertices[rows], now.gradient[rows], near[rows]) for rows in self.held(vertices)]
+            chunks = self.held(vertices)
+            square = [self[rows]._square_of_step(vertices[rows], now.gradient[rows], near[rows]) for rows in chunks]
             size = (0.5 * torch.cat(square).double() / now.energy).sqrt()
             return size.nan_to_num(torch.inf), now.noise
         model = self.gauss_newton(vertices)

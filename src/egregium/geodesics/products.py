@@ -20,7 +20,7 @@ class Products:
 
     @staticmethod
     def at(immerse: Map, vertices: Tensor, bend: Tensor | None = None) -> "Products":
-        """`bend` `(P, T - 1, A)` is the energy's derivative in the images; only the Hessian needs it. Cost: 3 calls a vertex."""
+        """`bend` `(P, T - 1, A)` is the energy's derivative in the images, which the Hessian needs. Cost: 3 calls a vertex."""
         return Products(vertices, Linearised.at(immerse, vertices.flatten(0, 1), None if bend is None else bend.flatten(0, 1)))
 
     def metric(self, v: Tensor) -> Tensor:
