@@ -47,6 +47,11 @@ def test_georce_as_published_comes_near_the_best(benchmark) -> None:
     torch.testing.assert_close(lengths[1], lengths[0], rtol=1e-2, atol=0)  # straight pieces between 16 vertices
 
 
+def test_crossing(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark("crossing").main(["--quick"])
+    assert "40 of 40" in capsys.readouterr().out
+
+
 def test_large(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     benchmark("large").main(["--quick"])
     printed = capsys.readouterr().out

@@ -63,8 +63,8 @@ def test_the_first_order_defect_is_that_of_the_matrix() -> None:
     model = here.gauss_newton(vertices)
     exact = (0.5 * model.quadratic(model.solve(-now.gradient)[0]) / now.energy).sqrt()
     print(f"\nmetric step by products over that by blocks: {(size / exact).tolist()}")
-    assert (size >= 0.999 * exact).all()  # from above, as far as the estimate of the metric tells
-    assert (size <= 1.2 * exact).all()
+    assert (size >= 0.95 * exact).all()  # a hundredth of the square is left, as the damped estimate of the metric sees it
+    assert (size <= 1.1 * exact).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

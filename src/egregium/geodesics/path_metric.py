@@ -8,7 +8,7 @@ from torch import Tensor
 from egregium.numerics.derivatives import Map, differences, row_chunks
 
 NODES = 3
-DAMPING = 1e-4
+DAMPING = 0.1  # of each axis: a trained decoder of 64 latent dimensions took 130 steps with 1e-4, 60 with this, 100 with 1
 STEP = 1e-2
 HELD = 1 << 22  # numbers of output at a time
 

@@ -21,7 +21,7 @@ from egregium.protocols import ImmersedSpace
 CACHED = 1 << 20  # numbers of Jacobians at a time: more leave the cache
 HELD = 1 << 22  # numbers of output at a time whose graphs are held
 WIDE = 24  # latent dimensions from which on products with the second variation cost less than its blocks
-ROUGHLY = 0.1
+ROUGHLY = 0.01
 PRODUCTS = 40
 
 
@@ -160,8 +160,9 @@ class Problem:
     ) -> tuple[Tensor, Tensor]:
         """First-order defect `(P,)`: relative metric size of the Gauss-Newton step left at `vertices`, and its noise floor.
 
-        Where the problem is `wide` the step is computed to a tenth by conjugate gradients preconditioned by the metric `near`.
-        Cost: 3 + 2 d decoder calls a vertex; where wide 3 + 4 k, with k products, 3 to 10.
+        Where the problem is `wide` the step is computed by conjugate gradients preconditioned by the estimate `near`, until it
+        sees no more than a hundredth of the square left; what is left in directions that it damps may be more.
+        Cost: 3 + 2 d decoder calls a vertex; where wide 3 + 4 k, with k products, at most PRODUCTS.
         """
         now = self.evaluate(vertices) if now is None else now
         if self.wide:
@@ -176,7 +177,7 @@ class Problem:
         return torch.where(definite, size, torch.inf), now.noise
 
     def _square_of_step(self, vertices: Tensor, gradient: Tensor, near: PathMetric) -> Tensor:
-        """`<g, M^-1 g>` `(P,)`, M the metric, from above as far as `near` can tell."""
+        """`<g, M^-1 g>` `(P,)`, M the metric, with what `near` tells of the rest."""
         products = Products.at(self.immerse, vertices)
         solved = conjugate_gradients(products.metric, near.inverse, gradient, ROUGHLY, PRODUCTS)
         return torch.where(solved.bent, torch.inf, solved.found + solved.left)
