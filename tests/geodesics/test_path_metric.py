@@ -59,6 +59,14 @@ def test_the_metric_is_not_that_of_the_batch() -> None:
     torch.testing.assert_close(noise[0][row], noise[1], rtol=1e-10, atol=1e-10)
 
 
+def test_squares_are_those_of_the_damped_metric() -> None:
+    problem = linear()
+    vertices = problem.straight(5)
+    v = torch.randn(vertices.shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    near = problem.path_metric(vertices)
+    torch.testing.assert_close(near.square(near.inverse(v)), (v * near.inverse(v)).sum((-2, -1)))
+
+
 def test_noise_has_the_metric_as_its_covariance() -> None:
     problem = linear(2)
     vertices, count = problem.straight(4), 4000

@@ -54,7 +54,10 @@ def second_variation(problem: Problem, solution: Solution) -> tuple[Tensor, Tens
 
 
 def _searched(problem: Problem, solution: Solution) -> tuple[Tensor, Tensor]:
-    """Whether conjugate gradients meet no direction of descent, and a metric unit step along the one that they met.
+    """Whether conjugate gradients meet no direction of descent, and a unit step along the one that they met.
+
+    The unit is that of the metric or of its damped estimate, whichever is shorter: a unit step of the metric's along what it
+    hardly sees leaves the latent space.
 
     They start from noise in which every direction has its share, and go on until no more than SHARE of one is left, or for
     PRODUCTS products. What they meet is a proof; that they meet nothing is none: a narrow direction may have had next to
@@ -71,7 +74,8 @@ def _searched(problem: Problem, solution: Solution) -> tuple[Tensor, Tensor]:
         products = Products.at(problem.immerse, vertices[rows], bend[rows])
         hessian = partial(products.hessian, margin=CURVATURE_MARGIN)
         found = conjugate_gradients(hessian, near[rows].inverse, noise[rows], SHARE / noise[0].numel(), PRODUCTS)
-        square = (found.descent * products.metric(found.descent)).sum((-2, -1)).double()
+        exact = (found.descent * products.metric(found.descent)).sum((-2, -1))
+        square = torch.maximum(exact, near[rows].square(found.descent)).double()
         unit = torch.where(square > 0, (2 * solution.energy[rows] / square).sqrt(), 0.0)
         minimum.append(~found.bent)
         descent.append(unit[:, None, None].to(noise) * found.descent)

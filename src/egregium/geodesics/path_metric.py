@@ -50,6 +50,12 @@ class PathMetric:
         controls = self._interpolated(weight, total - shift[:, None])
         return -controls[:, :-1].cumsum(1) / (2 * total.shape[1])
 
+    def square(self, v: Tensor) -> Tensor:
+        """`2 T <D v, G D v>` `(P,)` of variations v `(P, T - 1, d)`."""
+        rise = torch.nn.functional.pad(v, (0, 0, 1, 1)).diff(dim=1)
+        weight = _weights(rise.shape[1], rise)
+        return 2 * rise.shape[1] * torch.einsum("tk,pktd->p", weight, (rise[:, None] @ self.factors) ** 2)
+
     def noise(self, like: Tensor, generator: torch.Generator) -> Tensor:
         """A random gradient, the shape of `like` `(P, T - 1, d)`, in which every direction has the same share.
 
