@@ -14,7 +14,6 @@ from egregium.geodesics.measure import polygon
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.solvers import LBFGS, Adam, GaussNewton, Georce, Solution, Solver, Spline, Termination
 from egregium.geodesics.solvers.georce import sweep
-from egregium.geodesics.solvers.lbfgs import smoothed
 from egregium.geodesics.solvers.spline import spline_basis
 from egregium.numerics.tridiagonal import BlockTridiagonal
 from egregium.protocols import ImmersedSpace
@@ -217,8 +216,6 @@ def test_the_sweep_solves_the_frozen_problem() -> None:
     expected, definite = model.solve(-gradient)
     assert definite.all()
     assert torch.allclose(sweep(gradient, torch.linalg.inv(metric)), expected)
-    identity = torch.eye(2, dtype=torch.float64).expand(3, 6, 2, 2)
-    assert torch.allclose(sweep(gradient, identity), -smoothed(gradient))
 
 
 def test_a_spline_has_eleven_smooth_coefficients_that_vanish_at_the_ends() -> None:

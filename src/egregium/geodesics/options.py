@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 
 from egregium.errors import OptionError, ToleranceError
-from egregium.geodesics.solvers import GaussNewton, Solver, Termination
+from egregium.geodesics.solvers import Automatic, Solver, Termination
 from egregium.geodesics.support import SupportGraph
 
 ROUGH = 1e-4  # tolerances from here on are met roughly, at fewer segments
@@ -84,7 +84,7 @@ class Options:
         if support is not None and not isinstance(support, SupportGraph):
             raise OptionError(f"support must be a SupportGraph (see eg.neighbors); got {type(support).__name__}.")
         automatic = solver is None and max_steps is None
-        solver = GaussNewton() if solver is None else solver
+        solver = Automatic() if solver is None else solver
         segments = solver.segments
         if segments and (segments[0] < 2 or any(b != 2 * a for a, b in pairwise(segments))):
             raise OptionError(f"a solver's segments must start at 2 or more, each twice the one before; got {segments}.")

@@ -10,12 +10,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from egregium.geodesics.path_metric import PathMetric
+from egregium.geodesics.products import Products
 from egregium.geodesics.second_order import SecondOrder
+from egregium.numerics.conjugate import conjugate_gradients
 from egregium.numerics.derivatives import jacobian, jacobian_and_hessian, row_chunks, vjp
 from egregium.numerics.tridiagonal import BlockTridiagonal
 from egregium.protocols import ImmersedSpace
 
 CACHED = 1 << 20  # numbers of Jacobians at a time: more leave the cache
+HELD = 1 << 22  # numbers of output at a time whose graphs are held
+WIDE = 24  # latent dimensions from which on products with the second variation cost less than its blocks
+ROUGHLY = 0.01
+PRODUCTS = 40
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,16 @@ class Evaluation:
 
     def __getitem__(self, rows: Tensor) -> "Evaluation":
         return Evaluation(*(value[rows] for value in vars(self).values()))
+
+    @staticmethod
+    def stack(parts: "list[Evaluation]") -> "Evaluation":
+        """Batches one after the other."""
+        return Evaluation(*(torch.cat(values) for values in zip(*(vars(part).values() for part in parts), strict=True)))
+
+    def updated(self, rows: Tensor, other: "Evaluation") -> "Evaluation":
+        """This evaluation with `rows` replaced by those of `other`."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Evaluation(*(mine.index_copy(0, rows, theirs) for mine, theirs in pairs))
 
     def where(self, choose: Tensor, other: "Evaluation") -> "Evaluation":
         """This evaluation in the rows where `choose` `(P,)`, the other elsewhere."""
@@ -67,7 +84,7 @@ class Problem:
     def __len__(self) -> int:
         return len(self.z0)
 
-    def __getitem__(self, rows: Tensor) -> "Problem":
+    def __getitem__(self, rows: Tensor | slice) -> "Problem":
         return Problem(self.immerse, self.z0[rows], self.z1[rows], self.x0[rows], self.x1[rows], self.least[rows])
 
     @property
@@ -80,6 +97,15 @@ class Problem:
         """Norm of the larger end, `(P,)`: what rounding of the decoder's output is relative to."""
         return torch.linalg.vector_norm(torch.stack([self.x0, self.x1]), dim=-1).double().amax(0)
 
+    @property
+    def wide(self) -> bool:
+        """Whether there are too many latent dimensions for Jacobians at every vertex."""
+        return self.z0.shape[-1] >= WIDE
+
+    def held(self, vertices: Tensor) -> list[slice]:
+        """Slices of pairs whose graphs at free vertices `(P, T - 1, d)` are held together, so that memory stays bounded."""
+        return row_chunks(max(1, len(self)), vertices.shape[1] * self.x0.shape[-1], HELD)
+
     def nodes(self, vertices: Tensor) -> Tensor:
         """Free vertices `(P, T - 1, d)` with the ends put back, `(P, T + 1, d)`."""
         return torch.cat([self.z0[:, None], vertices, self.z1[:, None]], 1)
@@ -91,6 +117,10 @@ class Problem:
 
     def evaluate(self, vertices: Tensor) -> Evaluation:
         """Energy and gradient. Cost: 3 decoder calls a vertex."""
+        parts = [self[rows]._evaluated(vertices[rows]) for rows in self.held(vertices)]
+        return parts[0] if len(parts) == 1 else Evaluation.stack(parts)
+
+    def _evaluated(self, vertices: Tensor) -> Evaluation:
         p, n, d = vertices.shape
         inner, pull = vjp(self.immerse, vertices.reshape(-1, d))
         x = torch.cat([self.x0[:, None], inner.reshape(p, n, -1), self.x1[:, None]], 1)
@@ -115,20 +145,46 @@ class Problem:
         Cost: 3 + 4 d decoder calls a vertex.
         """
         p, n, d = vertices.shape
-        bend = 2 * (n + 1) * (2 * x[:, 1:-1] - x[:, :-2] - x[:, 2:])
-        parts = []
+        bend, parts = self.bend(x), []
         for rows in row_chunks(p, n * d * self.x0.shape[-1], CACHED):
             block, hessian = jacobian_and_hessian(self.immerse, vertices[rows].reshape(-1, d), bend[rows].flatten(0, 1))
             parts.append(SecondOrder(_normal_blocks(block.unflatten(0, (-1, n))), hessian.unflatten(0, (-1, n))))
         return SecondOrder.stack(parts)
 
-    def metric_step(self, vertices: Tensor, now: Evaluation | None = None) -> tuple[Tensor, Tensor]:
-        """First-order defect `(P,)`: relative metric size of the Gauss-Newton step left at `vertices`, and its noise floor."""
+    def bend(self, x: Tensor) -> Tensor:
+        """The energy's derivative `(P, T - 1, A)` in the images of the free vertices of curves `x` `(P, T + 1, A)`."""
+        return 2 * (x.shape[1] - 1) * (2 * x[:, 1:-1] - x[:, :-2] - x[:, 2:])
+
+    def path_metric(self, vertices: Tensor) -> PathMetric:
+        """The metric of curves from few of their nodes. Cost: some 3 d decoder calls a pair."""
+        return PathMetric.along(self.immerse, self.nodes(vertices))
+
+    def metric_step(
+        self, vertices: Tensor, now: Evaluation | None = None, near: PathMetric | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """First-order defect `(P,)`: relative metric size of the Gauss-Newton step left at `vertices`, and its noise floor.
+
+        Where the problem is `wide` the step is computed by conjugate gradients preconditioned by the estimate `near`, until it
+        sees no more than a hundredth of the square left; what is left in directions that it damps may be more.
+        Cost: 3 + 2 d decoder calls a vertex; where wide 3 + 4 k, with k products, at most PRODUCTS.
+        """
         now = self.evaluate(vertices) if now is None else now
+        if self.wide:
+            near = self.path_metric(vertices) if near is None else near
+            chunks = self.held(vertices)
+            square = [self[rows]._square_of_step(vertices[rows], now.gradient[rows], near[rows]) for rows in chunks]
+            size = (0.5 * torch.cat(square).double() / now.energy).sqrt()
+            return size.nan_to_num(torch.inf), now.noise
         model = self.gauss_newton(vertices)
         delta, definite = model.solve(-now.gradient)
         size = (0.5 * model.quadratic(delta).double() / now.energy).clamp_min(0).sqrt()
         return torch.where(definite, size, torch.inf), now.noise
+
+    def _square_of_step(self, vertices: Tensor, gradient: Tensor, near: PathMetric) -> Tensor:
+        """`<g, M^-1 g>` `(P,)`, M the metric, with what `near` tells of the rest."""
+        products = Products.at(self.immerse, vertices)
+        solved = conjugate_gradients(products.metric, near.inverse, gradient, ROUGHLY, PRODUCTS)
+        return torch.where(solved.bent, torch.inf, solved.found + solved.left)
 
 
 def _normal_blocks(block: Tensor) -> BlockTridiagonal:

@@ -6,6 +6,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from egregium.geodesics.path_metric import PathMetric
 from egregium.geodesics.problem import Evaluation, Problem
 from egregium.geodesics.solvers.base import Solution, Termination
 from egregium.geodesics.solvers.first_order import judged, met
@@ -18,6 +19,11 @@ class Memory(Protocol):
     """What a method knows about each of P pairs; rows are pairs."""
 
     def __getitem__(self, rows: Tensor) -> Self: ...
+    @property
+    def near(self) -> PathMetric | None:
+        """An estimate of the metric of the curves, if it keeps one."""
+        ...
+
     def direction(self, problem: Problem, vertices: Tensor, now: Evaluation) -> Tensor:
         """A direction of descent `(P, T - 1, d)`, or NaN."""
         ...
@@ -62,7 +68,7 @@ class Backtracking:
             good |= flat & (_slope(trial.gradient, direction[rows]) <= (2 * self.decrease - 1) * slope[rows])
             taken = rows[good]
             vertices = vertices.index_copy(0, taken, tried[good])
-            now = _updated(now, taken, trial[good])
+            now = now.updated(taken, trial[good])
             moved[taken] = True
             rows, weight = rows[~good], weight * self.shrink
         return vertices, now, moved
@@ -70,11 +76,6 @@ class Backtracking:
 
 def _slope(gradient: Tensor, direction: Tensor) -> Tensor:
     return (gradient.double() * direction.double()).sum((-2, -1))
-
-
-def _updated(now: Evaluation, rows: Tensor, other: Evaluation) -> Evaluation:
-    pairs = zip(vars(now).values(), vars(other).values(), strict=True)
-    return Evaluation(*(mine.index_copy(0, rows, theirs) for mine, theirs in pairs))
 
 
 def descend(problem: Problem, vertices: Tensor, termination: Termination, memory: Memory, search: Backtracking) -> Solution:
@@ -144,7 +145,7 @@ class _State:
         converged = torch.zeros_like(look)
         if look.any():
             part = self[look]
-            converged[look] = met(part.problem, part.vertices, part.now, termination)
+            converged[look] = met(part.problem, part.vertices, part.now, termination, part.memory.near)
         bar = torch.where(look & ~converged, 0.5 * size, self.bar)
         idle = torch.where(size < self.least, 0, self.idle + 1)
         return replace(self, bar=bar, least=torch.fmin(self.least, size), idle=idle), converged

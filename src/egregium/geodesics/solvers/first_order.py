@@ -3,17 +3,20 @@
 import torch
 from torch import Tensor
 
+from egregium.geodesics.path_metric import PathMetric
 from egregium.geodesics.problem import Evaluation, Problem
 from egregium.geodesics.solvers.base import Termination
 from egregium.status import Status
 
 
-def met(problem: Problem, vertices: Tensor, now: Evaluation, termination: Termination) -> Tensor:
+def met(
+    problem: Problem, vertices: Tensor, now: Evaluation, termination: Termination, near: PathMetric | None = None
+) -> Tensor:
     """Where the metric step left at `vertices` `(P, T - 1, d)` is at most the tolerance or its noise floor, `(P,)`.
 
-    Cost: 3 + 2 d decoder calls a vertex.
+    `near` is an estimate of the metric, if there is one at hand. Cost: that of `Problem.metric_step`.
     """
-    size, noise = problem.metric_step(vertices, now)
+    size, noise = problem.metric_step(vertices, now, near)
     return size <= noise.clamp_min(termination.tolerance)
 
 

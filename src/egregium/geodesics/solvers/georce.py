@@ -74,6 +74,10 @@ class _Metrics:
     def __getitem__(self, rows: Tensor) -> "_Metrics":
         return _Metrics(self.first[rows])
 
+    @property
+    def near(self) -> None:
+        return None
+
     def direction(self, problem: Problem, vertices: Tensor, now: Evaluation) -> Tensor:
         metrics = torch.cat([self.first, _metrics(problem, vertices)], 1)
         inverse, _ = torch.linalg.inv_ex(metrics)

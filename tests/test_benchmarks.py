@@ -1,0 +1,78 @@
+"""Every benchmark runs at its smallest setting, without data and without its peers."""
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+MODULES = {file.stem for file in BENCHMARKS.glob("*.py")}
+
+
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Imports a module of `benchmarks/`, with an empty cache of decoders and no data beside."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    monkeypatch.delenv("EGREGIUM_DATA", raising=False)
+    threads = torch.get_num_threads()
+    decoders = importlib.import_module("decoders")
+    monkeypatch.setattr(decoders, "CACHE", tmp_path)
+    monkeypatch.setattr(decoders, "ROOT", tmp_path)
+
+    def module(name: str) -> ModuleType:
+        return importlib.import_module(name)
+
+    yield module
+    torch.set_num_threads(threads)
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+def test_speed(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark("speed").main(["--quick"])
+    printed = capsys.readouterr().out
+    assert "digits, d = 2" in printed and "of floor" in printed and "8 pairs:" in printed
+
+
+def test_georce_as_published_comes_near_the_best(benchmark) -> None:
+    subject, methods, measuring = benchmark("decoders").structured("mlp", 2, 784), benchmark("methods"), benchmark("measuring")
+    z0, z1 = subject.pairs(2)
+    lengths = [
+        measuring.lengths(subject.decoder, method.join(subject.decoder, z0, z1), z0.dtype, z0.device)
+        for method in (methods.DEFAULT, methods.georce_as_published(segments=16, most=100))
+    ]
+    torch.testing.assert_close(lengths[1], lengths[0], rtol=1e-2, atol=0)  # straight pieces between 16 vertices
+
+
+def test_crossing(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark("crossing").main(["--quick"])
+    assert "40 of 40" in capsys.readouterr().out
+
+
+def test_large(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark("large").main(["--quick"])
+    printed = capsys.readouterr().out
+    assert "random mlp, d = 32, D = 784" in printed and "Adam, lr 0.01" in printed
+
+
+def test_growth(benchmark, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    growth = benchmark("growth")
+    growth.main(["--quick", "--plot", str(tmp_path / "growth.png")])
+    assert "latent dimensions" in capsys.readouterr().out
+    assert (tmp_path / "growth.png").stat().st_size > 10_000
+
+
+def test_the_exponent_of_a_power_is_the_power(benchmark) -> None:
+    growth = benchmark("growth").Growth
+    assert growth.exponent([1, 2, 4, 8], [3 * k**1.5 for k in (1, 2, 4, 8)]) == pytest.approx(1.5)
+
+
+def test_the_evaluator_measures_a_polygon(benchmark) -> None:
+    methods, measuring = benchmark("methods"), benchmark("measuring")
+    corner = torch.tensor([[[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]]])
+    answer = methods.through(corner, "")
+    found = measuring.lengths(torch.nn.Identity(), answer, torch.float32, torch.device("cpu"))
+    assert found.item() == pytest.approx(7.0)
