@@ -73,7 +73,7 @@ def solve(
     parts, order = [], []
     for part in solve_on_table(table, problem, options.rtol, further):
         part = part[_in_support(space, part, along, options)]
-        lower = torch.minimum(problem.chord[part.rows] * (1 - 8 * torch.finfo(problem.z0.dtype).eps), part.certified.length)
+        lower = torch.minimum(problem.least[part.rows] * (1 - 8 * torch.finfo(problem.z0.dtype).eps), part.certified.length)
         parts.append(Solved(lower, part.second_best, part.certified))
         order.append(part.rows)
         left[part.rows] = False

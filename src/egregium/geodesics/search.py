@@ -81,7 +81,7 @@ def minima(problem: Problem, solution: Solution, options: Options) -> Minima:
         if not len(rows):
             break
         minimum, descent, model = second_variation(problem[rows], solution[rows])
-        if solution.model is not None:
+        if solution.model is not None and model is not None:
             solution = replace(solution, model=solution.model.updated(rows, model))
         saddle = saddle.index_copy(0, rows, ~minimum)
         rows, descent = rows[~minimum], descent[~minimum]

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from egregium.geodesics.measure import polygon
+from egregium.geodesics.path_metric import estimated
 from egregium.geodesics.problem import Problem
-from egregium.numerics.derivatives import jacobian
+from egregium.numerics.derivatives import jacobian, vjp
 from egregium.numerics.splines import doubled, resampled
 
 WALK = 4
@@ -109,16 +110,17 @@ def along_chord(problem: Problem) -> Tensor:
 
     Each vertex is one Levenberg-Marquardt step further than the one before, towards the next point of the ambient segment
     from `x0` to `x1`: built from decoded quantities, hence to first order independent of the latent coordinates.
-    Cost: some `8 (5 + 2 d)` decoder calls a pair.
+    Where wide all steps use the metric of the end that they started from.
+    Cost: some `8 (5 + 2 d)` decoder calls a pair; where wide `32 + 2 d`.
     """
     half = WALK // 2
     ends, goals = torch.cat([problem.z0, problem.z1]), torch.cat([problem.x1, problem.x0])
     origins = torch.cat([problem.x0, problem.x1])
-    walked, z = [], ends
+    walked, z, known = [], ends, _known(problem, ends) if problem.wide else None
     for k in range(1, half + 1):
         target = torch.lerp(origins, goals, k / WALK)
         for _ in range(CORRECTIONS):
-            z = _towards(problem, z, target)
+            z = _towards(problem, z, target, known)
         walked.append(z)
     forward, backward = (torch.stack([step[rows] for step in walked], 1) for rows in _halves(len(problem)))
     middle = 0.5 * (forward[:, -1:] + backward[:, -1:])
@@ -157,12 +159,22 @@ def _halves(pairs: int) -> tuple[slice, slice]:
     return slice(0, pairs), slice(pairs, 2 * pairs)
 
 
-def _towards(problem: Problem, z: Tensor, target: Tensor) -> Tensor:
-    """One damped Gauss-Newton step of `|f(z) - target|^2`, kept only where it comes nearer."""
-    block, x = jacobian(problem.immerse, z), problem.immerse(z)
+def _known(problem: Problem, ends: Tensor) -> Tensor:
+    """Estimates of the metrics at both ends, damped."""
+    extent = (problem.z1 - problem.z0).abs().amax(-1).repeat(2)
+    return _damped(estimated(problem.immerse, ends, extent))
+
+
+def _metric(problem: Problem, z: Tensor) -> Tensor:
+    block = jacobian(problem.immerse, z)
+    return _damped(block.mT @ block)
+
+
+def _towards(problem: Problem, z: Tensor, target: Tensor, known: Tensor | None) -> Tensor:
+    """One damped Gauss-Newton step of `|f(z) - target|^2`, kept only where it comes nearer; metric here or known."""
+    x, pull = vjp(problem.immerse, z)
     miss = target - x
-    factor, info = torch.linalg.cholesky_ex(_damped(block.mT @ block))
-    step = torch.cholesky_solve(block.mT @ miss[..., None], factor)[..., 0]
-    trial = z + step
+    factor, info = torch.linalg.cholesky_ex(_metric(problem, z) if known is None else known)
+    trial = z + torch.cholesky_solve(pull(miss)[..., None], factor)[..., 0]
     nearer = (problem.immerse(trial) - target).norm(dim=-1) < miss.norm(dim=-1)
     return torch.where((nearer & (info == 0))[:, None], trial, z)

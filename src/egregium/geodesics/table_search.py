@@ -16,7 +16,7 @@ from egregium.numerics import splines
 COARSE = 16
 CELLS = 12
 ROUTES = 4
-CLOSED = 1.005  # times the chord: no curve is shorter by more
+CLOSED = 1.005  # times the lower bound: no curve is shorter by more
 DISTINCT = 0.1  # of the length: what a route over the lattice strays by is less
 LONGER = 1.2  # times the curve found: a lattice route that is longer hides no shorter curve
 SAME = 0.02
@@ -141,13 +141,13 @@ class Pairs:
         return best.improved(rows, other, apart)
 
 
-def searched(pairs: Pairs, chord: Tensor, starts: Sequence[Tensor]) -> Curves:
-    """The best minima from the latent line, from further `starts` and, where the chord leaves it open, over the lattice."""
+def searched(pairs: Pairs, least: Tensor, starts: Sequence[Tensor]) -> Curves:
+    """The best minima from the latent line, from further `starts` and, where the lower bound leaves it open, over the lattice."""
     t = _uniform(COARSE, pairs.z0)
     best = pairs.minima(torch.lerp(pairs.z0[:, None], pairs.z1[:, None], t[None, :, None]))
     for start in starts:
         best = pairs.tried(best, torch.arange(len(start), device=start.device), given(start, COARSE))
-    rows = (best.length > CLOSED * chord).nonzero().flatten()
+    rows = (best.length > CLOSED * least).nonzero().flatten()
     for some in rows.split(TOGETHER) if len(rows) else ():
         best = best.updated(some, pairs[some].over_the_lattice(best[some]))
     return best

@@ -48,7 +48,7 @@ def solve_on_table(table: MetricTable, problem: Problem, rtol: float, starts: Se
     pairs, rows = _followed(table, problem)
     if not len(rows):
         return []
-    curves = searched(pairs, problem.chord[rows], [start[rows] for start in starts])
+    curves = searched(pairs, problem.least[rows], [start[rows] for start in starts])
     parts = _refined(replace(pairs, tolerance=rtol), problem[rows], curves, rtol)
     return [replace(part, rows=rows[part.rows]) for part in parts]
 
@@ -59,7 +59,7 @@ def starts_from_table(table: MetricTable, problem: Problem, starts: Sequence[Ten
     pairs, rows = _followed(table, problem)
     if not len(rows):
         return nodes
-    curves = searched(pairs, problem.chord[rows], [start[rows] for start in starts])
+    curves = searched(pairs, problem.least[rows], [start[rows] for start in starts])
     known = torch.isfinite(curves.length).nonzero().flatten()
     return nodes.index_copy(0, rows[known], given(splines.doubled(curves.found.nodes[known])))
 
