@@ -105,7 +105,7 @@ def _halved(problem: Problem, options: Options) -> tuple[Solution, Tensor]:
     if len(rows):
         settled, _, model = second_variation(problem[rows], solution[rows])
         minimum = minimum.index_copy(0, rows, settled)
-        if solution.model is not None:
+        if solution.model is not None and model is not None:
             solution = replace(solution, model=solution.model.updated(rows, model))
     return solution, minimum
 

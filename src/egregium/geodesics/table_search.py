@@ -142,7 +142,7 @@ class Pairs:
 
 
 def searched(pairs: Pairs, least: Tensor, starts: Sequence[Tensor]) -> Curves:
-    """The best minima from the latent line, from further `starts` and, where the lower bound leaves it open, over the lattice."""
+    """The best minima from the latent line, from further `starts` and, where the lower bound leaves room, over the lattice."""
     t = _uniform(COARSE, pairs.z0)
     best = pairs.minima(torch.lerp(pairs.z0[:, None], pairs.z1[:, None], t[None, :, None]))
     for start in starts:

@@ -183,7 +183,7 @@ def _lengths(edges: _Edges, which: Tensor, options: Options) -> tuple[Tensor, Te
     upper, status = length.clone(), torch.where(equal, int(Status.CONVERGED), -1).to(torch.int8)
     rows = (edges.regular[i] & edges.regular[j] & (edges.chord[which] > 0)).nonzero().flatten()
     if len(rows) and options.solver.segments is None and not isinstance(edges.space, ClosedForm):
-        problem = Problem(edges.cheap.immerse, z0[rows], z1[rows], edges.x[i[rows]], edges.x[j[rows]])
+        problem = Problem(edges.cheap.immerse, z0[rows], z1[rows], edges.x[i[rows]], edges.x[j[rows]], edges.chord[which][rows])
         found = short(problem, options)
         left = (~found.certified).nonzero().flatten()
         if len(left):
@@ -192,9 +192,7 @@ def _lengths(edges: _Edges, which: Tensor, options: Options) -> tuple[Tensor, Te
         length[rows], upper[rows], status[rows] = found.length, found.upper, int(Status.CONVERGED)
     rows = (status < 0).nonzero().flatten()
     if len(rows):
-        g = connect(
-            edges.space, z0[rows], z1[rows],
-            solver=options.solver, rtol=options.rtol, max_steps=options.max_steps, on_fail="mark",
-        )  # fmt: skip
+        chosen = {} if options.automatic else {"solver": options.solver, "max_steps": options.max_steps}
+        g = connect(edges.space, z0[rows], z1[rows], rtol=options.rtol, on_fail="mark", **chosen)
         length[rows], upper[rows], status[rows] = g.length.double(), g.upper.double(), g.status
     return length, upper, status
