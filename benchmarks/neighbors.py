@@ -2,7 +2,7 @@
 
     python benchmarks/neighbors.py                      d = 2 and d = 8, on two threads
     python benchmarks/neighbors.py --dims 8 --sigma 1   a decoder whose latent axes have collapsed in part
-    python benchmarks/neighbors.py --data-dir FOLDER    a folder that holds mnist/
+    python benchmarks/neighbors.py --device cuda        the same on a GPU
 
 The reference of every pair is the shortest geodesic known: in float64, to 1e-5, from the library's starts and from the refined
 curve, where folded decoders are searched from many more. Peak memory is that of the process so far, data included.
@@ -17,8 +17,8 @@ from contextlib import nullcontext
 from unittest.mock import patch
 
 import torch
-from decoders import Trained, images, trained
-from speed import Arithmetic
+from decoders import Subject, mnist
+from measuring import Arithmetic
 from torch import Tensor
 
 import egregium as eg
@@ -30,12 +30,11 @@ PERCENT = (5, 25, 50, 75, 95, 100)
 def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
-    data = images(options.data_dir)
-    models = [trained(d, data, options.sigma) for d in options.dims]
+    models = [mnist(d, options.sigma, options.data_dir).to(options.device) for d in options.dims]
     graphs = [built(model, model.latents[: options.points], options.k, options.calls) for model in models]
     for model, graph in zip(models, graphs, strict=True):
         order = torch.randperm(len(graph.points), generator=torch.Generator().manual_seed(1))[: 2 * options.pairs]
-        compared(model, graph, *order.chunk(2))
+        compared(model, graph, *order.to(options.device).chunk(2))
 
 
 def _options() -> argparse.Namespace:
@@ -47,15 +46,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=500, help="random pairs to compare on (default: 500)")
     parser.add_argument("--threads", type=int, default=2, help="threads (default: 2)")
     parser.add_argument("--calls", action="store_true", help="count decoder calls too, which takes a third longer")
+    parser.add_argument("--device", default="cpu", help='"cpu" (default) or "cuda"')
     parser.add_argument("--data-dir", help="folder that holds mnist/")
     return parser.parse_args()
 
 
-def built(model: Trained, points: Tensor, k: int, count: bool) -> eg.SupportGraph:
+def built(model: Subject, points: Tensor, k: int, count: bool) -> eg.SupportGraph:
     """The graph, with what it cost; of all dimensions before any comparison, which takes more memory."""
-    print(
-        f"\n## {model.data}, d = {points.shape[1]}, {len(points)} points, k = {k}, float32, {torch.get_num_threads()} threads"
-    )
+    where = f"{points.device}, {torch.get_num_threads()} threads"
+    print(f"\n## {model.label}, d = {points.shape[1]}, {len(points)} points, k = {k}, float32, {where}")
     space, by_connect = eg.Pullback(model.decoder, dim=points.shape[1]), 0
 
     def counting(space: eg.Pullback, z0: Tensor, z1: Tensor, **keywords: object) -> eg.Geodesic:
@@ -89,7 +88,7 @@ class Calls(Arithmetic):
         self.unit = one.total
 
 
-def compared(model: Trained, graph: eg.SupportGraph, i: Tensor, j: Tensor) -> None:
+def compared(model: Subject, graph: eg.SupportGraph, i: Tensor, j: Tensor) -> None:
     """Excess of the graph's distances of the pairs, before and after refinement, over the shortest curves known."""
     space = eg.Pullback(model.decoder, dim=graph.points.shape[1])
     exact = eg.Pullback(copy.deepcopy(model.decoder).double(), dim=graph.points.shape[1])
