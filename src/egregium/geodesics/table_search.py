@@ -112,33 +112,41 @@ class Pairs:
         return self.table.values(squares, z.flatten(0, 1)).unflatten(0, (-1, n))
 
     def over_the_lattice(self, best: Curves) -> Curves:
-        """`best` after routes over a lattice have been followed too, as long as they may be shorter."""
+        """`best` after routes over a lattice, those that may be shorter, have been followed too."""
         straight = torch.lerp(self.z0[:, None], self.z1[:, None], _uniform(COARSE, self.z0)[None, :, None])
         mean = self.metric(straight).nanmean(1)
         lattice = Lattice.about(self.table, self.z0, self.z1, mean, self.smallest, CELLS)
-        rows = torch.arange(len(self.z0), device=self.z0.device)
+        rows, curves = [], []
+        left = torch.arange(len(self.z0), device=self.z0.device)
         for _ in range(ROUTES):
             path, lengths = lattice.shortest()
-            worth = torch.isfinite(lengths) & (lengths < LONGER * best.length[rows])
-            rows, path, lattice = rows[worth], path[worth], lattice[worth]
-            if not len(rows):
+            worth = torch.isfinite(lengths) & (lengths < LONGER * best.length[left])
+            left, path, lattice = left[worth], path[worth], lattice[worth]
+            if not len(left):
                 break
-            curves = lattice.curves(path, COARSE)
-            far = _apart(curves, best.found.nodes[rows], mean[rows]) > DISTINCT * best.length[rows]
-            far |= torch.isinf(best.length[rows])
-            best = self.tried(best, rows[far], curves[far])
+            route = lattice.curves(path, COARSE)
+            far = _apart(route, best.found.nodes[left], mean[left]) > DISTINCT * best.length[left]
+            far |= torch.isinf(best.length[left])
+            rows.append(left[far])
+            curves.append(route[far])
             lattice = lattice.avoiding(path)
-        return best
+        return self.tried(best, rows, curves)
 
-    def tried(self, best: Curves, rows: Tensor, nodes: Tensor) -> Curves:
-        """`best` with the minima near `nodes` `(k, COARSE + 1, d)` taken for the pairs `rows` where they are shorter."""
-        if not len(rows):
+    def tried(self, best: Curves, rows: Sequence[Tensor], starts: Sequence[Tensor]) -> Curves:
+        """`best` with the minima near each of the `starts` `(k, COARSE + 1, d)` taken for its pairs `rows` where shorter."""
+        whole = torch.cat(list(rows)) if rows else torch.empty(0, dtype=torch.long, device=self.z0.device)
+        if not len(whole):
             return best
-        some = self[rows]
-        other = some.minima(nodes)
-        mean = some.metric(other.found.nodes).nanmean(1)
-        apart = _apart(other.found.nodes, best.found.nodes[rows], mean) > SAME * other.length
-        return best.improved(rows, other, apart)
+        some = self[whole]
+        found = some.minima(torch.cat(list(starts)))
+        mean = some.metric(found.found.nodes).nanmean(1)
+        begin = 0
+        for which in rows:
+            part = torch.arange(begin, begin + len(which), device=which.device)
+            other, begin = found[part], begin + len(which)
+            apart = _apart(other.found.nodes, best.found.nodes[which], mean[part]) > SAME * other.length
+            best = best.improved(which, other, apart)
+        return best
 
 
 def searched(pairs: Pairs, least: Tensor, starts: Sequence[Tensor]) -> Curves:
@@ -146,7 +154,7 @@ def searched(pairs: Pairs, least: Tensor, starts: Sequence[Tensor]) -> Curves:
     t = _uniform(COARSE, pairs.z0)
     best = pairs.minima(torch.lerp(pairs.z0[:, None], pairs.z1[:, None], t[None, :, None]))
     for start in starts:
-        best = pairs.tried(best, torch.arange(len(start), device=start.device), given(start, COARSE))
+        best = pairs.tried(best, [torch.arange(len(start), device=start.device)], [given(start, COARSE)])
     rows = (best.length > CLOSED * least).nonzero().flatten()
     for some in rows.split(TOGETHER) if len(rows) else ():
         best = best.updated(some, pairs[some].over_the_lattice(best[some]))
