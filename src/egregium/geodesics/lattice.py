@@ -14,7 +14,7 @@ from torch import Tensor
 from egregium.geodesics.metric_table import MetricTable
 from egregium.numerics.splines import resampled
 
-BEYOND, BESIDE = 0.25, 0.75  # of the distance of the ends
+BEYOND, BESIDE = 0.17, 0.5  # of the distance of the ends
 EIGHT = ((0, 1), (1, 0), (1, 1), (1, -1), (1, 2), (2, 1), (1, -2), (2, -1))
 SIXTEEN = (*EIGHT, *((-a, -b) for a, b in EIGHT))
 BACKWARDS, FORWARDS = (
