@@ -36,7 +36,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 
 def forget() -> None:
-    for cached in (code._sources, code.code_version, code.code_behind):
+    for cached in (code._sources, code._imported, code.code_version, code.code_behind):
         cached.cache_clear()
 
 
@@ -86,5 +86,5 @@ def _users(module: str) -> set[str]:
     users, ahead = set(), {module}
     while ahead:
         users |= ahead
-        ahead = {name for name, source in code._sources().items() if set(code._imported(source)) & ahead} - users
+        ahead = {name for name in code._sources() if code._imported(name) & ahead} - users
     return users

@@ -84,13 +84,16 @@ def log(space: ImmersedSpace, z0: Tensor, z1: Tensor, **options: Any) -> Tensor:
         return where_ok(g.ok, g.initial_velocity)
     rtol = options.get("rtol", 1e-3)
     start, end = space.prepare(z0, z1)
-    rows = g.ok.flatten()
+    rows = g.ok.flatten().nonzero().flatten()
     velocity, status = flat(g.initial_velocity).clone(), g.status.flatten().clone()
-    with torch.no_grad():
-        found = close(space.economical(), flat(start)[rows], flat(end)[rows], velocity[rows], rtol)
-        strays = (space.norm(flat(start)[rows], found.velocity) - g.length.flatten()[rows]).abs()
-    sound = found.ok & (strays <= STRAYING * rtol * g.length.flatten()[rows])
-    velocity[rows], status[rows] = found.velocity, torch.where(sound, int(Status.CONVERGED), int(Status.STALLED)).to(status)
+    if len(rows):
+        length = g.length.flatten()[rows]
+        with torch.no_grad():
+            found = close(space.economical(), flat(start)[rows], flat(end)[rows], velocity[rows], rtol)
+            strays = (space.norm(flat(start)[rows], found.velocity) - length).abs()
+        sound = found.ok & (strays <= STRAYING * rtol * length)
+        velocity[rows] = found.velocity
+        status[rows] = torch.where(sound, int(Status.CONVERGED), int(Status.STALLED)).to(status)
     g = replace(g, initial_velocity=velocity.reshape(start.shape), status=status.reshape(g.status.shape))
     if options.get("on_fail", "raise") == "raise":
         require_converged(g)

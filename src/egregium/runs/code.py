@@ -2,7 +2,6 @@
 
 import ast
 import hashlib
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -41,21 +40,21 @@ def code_behind(module: str) -> str:
     reached, ahead = set(), {module} & _sources().keys()
     while ahead:
         reached |= ahead
-        ahead = {name for one in ahead for name in _imported(_sources()[one])} - reached
+        ahead = set().union(*map(_imported, ahead)) - reached
     return _hash(reached)
 
 
-def _imported(source: bytes) -> Iterator[str]:
-    """Modules of the package that a source file imports, at its head or inside of functions."""
-    for node in ast.walk(ast.parse(source)):
+@cache
+def _imported(module: str) -> frozenset[str]:
+    """Modules of the package that a module imports, at its head or inside of functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(_sources()[module])):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             below = [f"{node.module}.{alias.name}" for alias in node.names]
-            names = [name if name in _sources() else str(node.module) for name in below]
-        else:
-            continue
-        yield from (name for name in names if name in _sources())
+            found |= {name if name in _sources() else str(node.module) for name in below}
+    return frozenset(found & _sources().keys())
 
 
 def _hash(modules: set[str]) -> str:
