@@ -13,7 +13,7 @@ from torch import Tensor
 from egregium.geodesics.metric_table import MetricTable
 from egregium.numerics.tridiagonal import BlockTridiagonal
 
-MAX_STEPS = 40
+MAX_STEPS = 30
 REACH = 0.5
 STUCK = 1e4
 

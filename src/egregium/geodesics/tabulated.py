@@ -23,7 +23,7 @@ from egregium.numerics.derivatives import ROWS
 from egregium.status import Status
 
 FINEST = 256
-FEWEST = 16  # chords of a curve that are decoded
+CHORDS = (16, 32, 64)  # of a curve that are decoded, more of them where fewer leave doubt
 WIDEST = 64  # squares of the root's size between the ends
 
 
@@ -44,7 +44,7 @@ def solve_on_table(table: MetricTable, problem: Problem, rtol: float, starts: Se
     """CONVERGED geodesics of those pairs of `problem` that the table can follow, by their segments.
 
     `starts` `(P, n, d)` are tried besides the library's own. Cost: what the table decodes, some 10,000 points for standard
-    normal pairs of a trained decoder, and 15 calls a pair, or 63.
+    normal pairs of a trained decoder, and 15 to 109 calls a pair.
     """
     pairs, rows = _followed(table, problem)
     if not len(rows):
@@ -147,13 +147,15 @@ def _measured(problem: Problem, found: Relaxed, level: _Level, coarser: _Level, 
     CONVERGED where that limit is good enough and what the table says agrees with it, else STALLED.
     """
     curve = by_arc_length(found.nodes, level.pieces)
-    x = _decoded(problem, curve, FEWEST)
-    length, error = _limit(x)
-    doubtful = (torch.maximum(error, (length - level.length).abs()) > 0.5 * rtol * length).nonzero().flatten()
-    if len(doubtful):
-        finer, wrong = _limit(_decoded(problem[doubtful], curve[doubtful], 4 * FEWEST))
-        length, error = length.index_copy(0, doubtful, finer), error.index_copy(0, doubtful, wrong)
-    noise = rounding(x, length**2)
+    x = _decoded(problem, curve, CHORDS[0])
+    length, error, noise = _limit(x)
+    for chords in CHORDS[1:]:
+        doubtful = (torch.maximum(error, (length - level.length).abs()) > 0.5 * rtol * length).nonzero().flatten()
+        if len(doubtful):
+            finer = _limit(_decoded(problem[doubtful], curve[doubtful], chords))
+            length, error, noise = (
+                old.index_copy(0, doubtful, new) for old, new in zip((length, error, noise), finer, strict=True)
+            )
     good = torch.maximum(error, (length - level.length).abs()) + noise * length <= rtol * length
     start, end = (v.to(x.dtype) for v in level.ends(coarser, length))
     status = torch.where(good, int(Status.CONVERGED), int(Status.STALLED)).to(torch.int8)
@@ -174,5 +176,7 @@ def _decoded(problem: Problem, curve: Curve, segments: int) -> Tensor:
     return torch.cat([problem.x0[:, None], decoded, problem.x1[:, None]], 1)
 
 
-def _limit(x: Tensor) -> tuple[Tensor, Tensor]:
-    return extrapolate([polygon(x[:, ::4]), polygon(x[:, ::2]), polygon(x)])
+def _limit(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Length, its error, and what rounding leaves uncertain of it, each `(P,)`."""
+    length, error = extrapolate([polygon(x[:, ::4]), polygon(x[:, ::2]), polygon(x)])
+    return length, error, rounding(x, length**2)
