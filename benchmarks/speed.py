@@ -7,7 +7,8 @@
     python benchmarks/speed.py --quick                a smoke run
 
 All methods run in one process, in float32 and, on a CPU, on one thread, in turn. The floor is one pass of Jacobians and seven
-of gradients over the inner vertices of 32 segments. Every curve is measured again by one evaluator: a float64 copy of the
+of gradients over the inner vertices of 32 segments. The library runs at its default tolerance and at 1e-2, where it still is
+more accurate than stochman's default. Every curve is measured again by one evaluator: a float64 copy of the
 decoder, 1000 segments; `good` is the share of pairs whose curve is within 1e-4 of the best one known.
 """
 
@@ -20,7 +21,7 @@ from itertools import product
 import torch
 from decoders import Subject, mnist
 from measuring import Record, aligned, double, floor, interleaved, lengths, run, warm_up
-from methods import DEFAULT, OTHERS, PUBLISHED, Method, has_stochman, ours, reference, stochman_default
+from methods import DEFAULT, LOOSE, OTHERS, PUBLISHED, Method, has_stochman, ours, reference, stochman_default
 
 TIE = 1e-6
 GOOD = 1e-4
@@ -34,11 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(
             f"\n## {subject.label}, d = {d}, decoder of {subject.weights:,} weights (sigma {sigma}), float32, {options.device}"
         )
-        methods = [DEFAULT, *([stochman_default()] if has_stochman() and not options.quick else [])]
-        methods += [] if options.quick else OTHERS if options.all else OTHERS[:1]
-        records = compared(subject, methods, options.pairs, options.repeats)
-        if has_stochman() and not options.quick:
-            print(verdict(records[0], records[1]))
+        mine = [DEFAULT, LOOSE]
+        others = [stochman_default()] if has_stochman() and not options.quick else []
+        others += [] if options.quick else OTHERS if options.all else OTHERS[:1]
+        records = compared(subject, [*mine, *others], options.pairs, options.repeats)
+        for one, other in product(records[: len(mine)], records[len(mine) : -1]):
+            print(verdict(one, other))
         if options.many:
             print(many(subject, options.pairs, options.many))
         if options.spline and sigma == options.sigma[0]:
