@@ -14,13 +14,14 @@ from torch import Tensor
 
 from egregium.geodesics import Geodesic, connect
 from egregium.numerics.derivatives import jacobian
-from egregium.relations import curvature, exp, jacobi_field, log, mean, transport
+from egregium.relations import ball_volume, curvature, exp, jacobi_field, log, mean, transport, wasserstein
 from egregium.spaces import Pullback
 from egregium.testing.twins import random_decoder
 
 RTOL = 1e-7
 LINE = 1e-6
 CLOUD = 4
+RADIUS = 0.15
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Drawn:
         start, end = points
         push = jacobian(a, start)
         u, w = (push @ vectors[..., None])[..., 0]
-        g = connect(space, a(start), a(end), rtol=RTOL, on_fail="mark")
+        g = connect(space, a(start), a(end), rtol=0.1 * RTOL, on_fail="mark")  # directions err by 50 rtol
         return Drawn(space, a(start), a(end), u, w, a(cloud), g)
 
     def pushed(self, z: Tensor, v: Tensor) -> Tensor:
@@ -97,9 +98,16 @@ def bending(at: Drawn) -> Tensor:
     return (frame.mT[:, None] @ form @ frame[:, None]).flatten(1).norm(dim=-1) ** 2
 
 
+def area(at: Drawn) -> Tensor:
+    """Of discs about the starts; in more than two dimensions balls have tests of their own."""
+    if at.space.width > 2:
+        return torch.ones_like(at.z0[:, :1])
+    return ball_volume(at.space, at.z0, RADIUS, rtol=RTOL)[:, None]
+
+
 OF_PAIRS: dict[str, Measure] = {"log": logarithm, "transport": transported}
 """Compared where the twins share the minimum."""
-OF_POINTS: dict[str, Measure] = {"exp": exponential, "Jacobi field": field}
+OF_POINTS: dict[str, Measure] = {"exp": exponential, "Jacobi field": field, "disc": area}
 OF_CURVATURE: dict[str, Measure] = {"Ricci": ricci, "scalar": scalar, "sectional": sectional}
 """Judged relative to `|II|^2`, since they may vanish."""
 
@@ -109,7 +117,13 @@ def centre(at: Drawn) -> Tensor:
     return at.space.ambient(mean(at.space, at.cloud, rtol=RTOL, on_fail="mark").point[None])
 
 
-OF_CLOUDS: dict[str, Measure] = {"mean": centre}
+def between_halves(at: Drawn) -> Tensor:
+    """The Wasserstein distance of the cloud's halves."""
+    halves = at.cloud.chunk(2)
+    return wasserstein(at.space, *halves, rtol=RTOL, on_fail="mark").distance[None]
+
+
+OF_CLOUDS: dict[str, Measure] = {"mean": centre, "Wasserstein": between_halves}
 """One row each; compared where the twins find the same, to SAME_CURVE of the cloud's size."""
 
 
