@@ -38,13 +38,13 @@ class Lattice:
     costs: Tensor
 
     @staticmethod
-    def about(table: MetricTable, z0: Tensor, z1: Tensor, mean: Tensor, smallest: Tensor, cells: int) -> "Lattice":
+    def about(table: MetricTable, z0: Tensor, z1: Tensor, mean: Tensor, extent: Tensor, cells: int) -> "Lattice":
         """With `cells` between z0 and z1 `(P, 2)`, square in the metrics `mean` `(P, 2, 2)`."""
         plan, along = _plan(cells), z1 - z0
         grid = plan.grid.to(z0)
         points = z0[:, None] + grid[:, :1] * along[:, None] + grid[:, 1:] * _normal(along, mean)[:, None]
         n = points.shape[1]
-        squares = table.locate(points.flatten(0, 1), smallest.repeat_interleave(n))
+        squares = table.locate(points.flatten(0, 1), extent.repeat_interleave(n))
         metric = table.values(squares, points.flatten(0, 1)).unflatten(0, (-1, n))
         weights = _weights(points, metric, plan.neighbours.to(z0.device))
         return Lattice(cells, points, weights, weights)

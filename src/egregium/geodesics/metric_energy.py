@@ -64,11 +64,11 @@ class Relaxed:
         return Relaxed(*(mine.index_copy(0, rows, theirs) for mine, theirs in pairs))
 
 
-def quadratic(table: MetricTable, nodes: Tensor, smallest: Tensor) -> Quadratic:
+def quadratic(table: MetricTable, nodes: Tensor, extent: Tensor) -> Quadratic:
     """The energy to second order about polygons `nodes` `(P, T + 1, d)`; NaN where the table has no metric."""
     p, segments = len(nodes), nodes.shape[1] - 1
     middles, step = 0.5 * (nodes[:, 1:] + nodes[:, :-1]), nodes.diff(dim=1)
-    squares = table.locate(middles.flatten(0, 1), smallest.repeat_interleave(segments))
+    squares = table.locate(middles.flatten(0, 1), extent.repeat_interleave(segments))
     jet = table.jets(squares, middles.flatten(0, 1))
     g, first, second = (part.unflatten(0, (p, segments)) for part in vars(jet).values())
     lowered = (g @ step[..., None])[..., 0]
@@ -84,7 +84,7 @@ def quadratic(table: MetricTable, nodes: Tensor, smallest: Tensor) -> Quadratic:
     return Quadratic(energy.double().sum(-1), gradient, BlockTridiagonal(diagonal, upper), plain)
 
 
-def end_momenta(table: MetricTable, nodes: Tensor, smallest: Tensor) -> Tensor:
+def end_momenta(table: MetricTable, nodes: Tensor, extent: Tensor) -> Tensor:
     """Momenta `G c'` at both ends `(P, 2, d)` of critical polygons: the energy's derivatives there, less a half with its sign.
 
     Their error is a series in `1 / T^2` (Marsden and West 2001), which that of a spline's slopes is not.
@@ -93,20 +93,20 @@ def end_momenta(table: MetricTable, nodes: Tensor, smallest: Tensor) -> Tensor:
     first, last = nodes[:, :2], nodes[:, -2:]
     step = torch.stack([first.diff(dim=1), last.diff(dim=1)], 1)[:, :, 0]
     middles = torch.stack([first.mean(1), last.mean(1)], 1).flatten(0, 1)
-    jet = table.jets(table.locate(middles, smallest.repeat_interleave(2)), middles)
+    jet = table.jets(table.locate(middles, extent.repeat_interleave(2)), middles)
     g, slope = jet.value.unflatten(0, (-1, 2)), jet.first.unflatten(0, (-1, 2))
     pushed = 0.25 * segments * torch.einsum("peabk,pea,peb->pek", slope, step, step)
     sign = torch.tensor([-1.0, 1.0], dtype=nodes.dtype, device=nodes.device)[:, None]
     return segments * (g @ step[..., None])[..., 0] + sign * pushed
 
 
-def relax(table: MetricTable, nodes: Tensor, smallest: Tensor, tolerance: float) -> Relaxed:
+def relax(table: MetricTable, nodes: Tensor, extent: Tensor, tolerance: float) -> Relaxed:
     """Critical polygons near `nodes` `(P, T + 1, d)`, by Newton's method with damping.
 
     A pair stops after an undamped step whose metric size, relative to the length, is at most `tolerance`, times what is known
     to follow: nothing after Newton's, a third of it and more after others. Each pair takes its own steps.
     """
-    state = _State.start(table, nodes, smallest)
+    state = _State.start(table, nodes, extent)
     flags = torch.zeros_like(state.rows, dtype=torch.bool)
     result = Relaxed(nodes, state.now.energy, flags, flags, torch.zeros_like(state.rows))
     state = state[torch.isfinite(state.now.energy) & (state.now.energy > 0)]
@@ -123,7 +123,7 @@ def relax(table: MetricTable, nodes: Tensor, smallest: Tensor, tolerance: float)
 class _State:
     rows: Tensor
     nodes: Tensor
-    smallest: Tensor
+    extent: Tensor
     now: Quadratic
     damping: Tensor
     size: Tensor
@@ -131,10 +131,10 @@ class _State:
     minimum: Tensor
 
     @staticmethod
-    def start(table: MetricTable, nodes: Tensor, smallest: Tensor) -> "_State":
+    def start(table: MetricTable, nodes: Tensor, extent: Tensor) -> "_State":
         rows = torch.arange(len(nodes), device=nodes.device)
-        now, zero = quadratic(table, nodes, smallest), torch.zeros_like(smallest)
-        return _State(rows, nodes, smallest, now, zero, zero + torch.inf, torch.zeros_like(rows), rows < 0)
+        now, zero = quadratic(table, nodes, extent), torch.zeros_like(extent)
+        return _State(rows, nodes, extent, now, zero, zero + torch.inf, torch.zeros_like(rows), rows < 0)
 
     def __getitem__(self, keep: Tensor) -> "_State":
         return self if bool(keep.all()) else _State(*(value[keep.nonzero().flatten()] for value in vars(self).values()))
@@ -149,7 +149,7 @@ class _State:
         reach = (REACH / size).clamp_max(1).nan_to_num(0.0)
         moved = self.nodes.clone()
         moved[:, 1:-1] += reach[:, None, None] * delta
-        trial = quadratic(table, moved, self.smallest)
+        trial = quadratic(table, moved, self.extent)
         accept = torch.isfinite(size) & (trial.energy <= self.now.energy * (1 + 16 * torch.finfo(size.dtype).eps))
         kept = accept.nonzero().flatten()
         rate = (size / self.size).clamp(0, 0.95).nan_to_num(0.0)

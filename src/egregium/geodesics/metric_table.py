@@ -15,8 +15,9 @@ from egregium.numerics import chebyshev
 from egregium.numerics.derivatives import row_chunks
 
 DEGREE = 16
-ROOT = 2.0
-LEAF_OF_EXTENT = 1 / 16
+ROOT, WIDE, OCTAVES = 1, 5, 16  # binary logarithms
+LEAF = 1 / 16
+FARTHEST = 1e5
 UNKNOWN, SPLIT = 0, -1
 OFFSET = 1 << 30
 DECODED = 1 << 19  # numbers at a time: more leave the cache
@@ -50,27 +51,33 @@ class MetricTable:
     sizes: Tensor = field(init=False, repr=False)
     coefficients: Tensor = field(init=False, repr=False)
     decoded: int = field(init=False, default=0)
-    _levels: list[tuple[Tensor, Tensor]] = field(init=False, repr=False, default_factory=list)
+    _levels: dict[int, tuple[Tensor, Tensor]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.corners, self.sizes = self.like.new_zeros(1, 2), self.like.new_ones(1)
         self.coefficients = self.like.new_full((1, DEGREE + 1, 3 * (DEGREE + 1)), torch.nan)
 
-    def locate(self, z: Tensor, smallest: Tensor) -> Tensor:
-        """Squares `(N,)` that hold points z `(N, 2)`, built where need be.
+    def locate(self, z: Tensor, extent: Tensor) -> Tensor:
+        """Squares `(N,)` that hold points z `(N, 2)`, built where need be, for curves of so large an `extent` `(N,)`.
 
-        UNKNOWN, where the metric is NaN, is the square of points that `smallest` `(N,)` squares do not resolve.
+        The extent says, in steps of OCTAVES octaves, how large squares are at first: 2 for extents of 2^-11 to 2^5, else larger
+        than it. UNKNOWN, where the metric is NaN, is the square of points that a sixteenth of the extent does not resolve.
         """
-        found = torch.full_like(smallest, UNKNOWN, dtype=torch.long)
-        rows, level = torch.arange(len(z), device=z.device), 0
-        rows = rows[(z.abs() < ROOT * (OFFSET >> 12)).all(-1)]
+        found = torch.full_like(extent, UNKNOWN, dtype=torch.long)
+        steps = torch.ceil((torch.log2(extent) - WIDE) / OCTAVES)
+        largest = torch.where(steps == 0, ROOT, WIDE + OCTAVES * steps)
+        rows = ((z.abs() < FARTHEST * extent[:, None]).all(-1)).nonzero().flatten()
+        exponent = int(largest[rows].max()) if len(rows) else 0
         while len(rows):
-            size = ROOT / (1 << level)
-            cell = torch.floor(z[rows] / size).long() + OFFSET
-            square = self._squares(level, (cell[:, 0] << 32) + cell[:, 1])
-            found[rows] = square.clamp_min(UNKNOWN)
-            level += 1
-            rows = rows[(square == SPLIT) & (0.5 * size > smallest[rows])]
+            size = 2.0**exponent
+            rows = rows[size > LEAF * extent[rows]]
+            begun = rows[largest[rows] >= exponent]
+            if len(begun):
+                cell = torch.floor(z[begun] / size).long() + OFFSET
+                squares = self._squares(exponent, (cell[:, 0] << 32) + cell[:, 1])
+                found[begun] = squares.clamp_min(UNKNOWN)
+                rows = rows[found[rows] == UNKNOWN]
+            exponent -= 1
         return found
 
     def values(self, squares: Tensor, z: Tensor) -> Tensor:
@@ -106,22 +113,20 @@ class MetricTable:
     def _local(self, squares: Tensor, z: Tensor) -> Tensor:
         return 2 * (z - self.corners[squares]) / self.sizes[squares, None] - 1
 
-    def _squares(self, level: int, keys: Tensor) -> Tensor:
+    def _squares(self, exponent: int, keys: Tensor) -> Tensor:
         """For each key the number of its square, or SPLIT."""
-        if level == len(self._levels):
-            self._levels.append((keys.new_zeros(0), keys.new_zeros(0)))
         wanted, place = keys.unique(return_inverse=True)
-        known, squares = self._levels[level]
+        known, squares = self._levels.get(exponent, (keys.new_zeros(0), keys.new_zeros(0)))
         new = wanted[~torch.isin(wanted, known)]
         if len(new):
             known, order = torch.cat([known, new]).sort()
-            squares = torch.cat([squares, self._built(level, new)])[order]
-            self._levels[level] = known, squares
+            squares = torch.cat([squares, self._built(2.0**exponent, new)])[order]
+            self._levels[exponent] = known, squares
         return squares[torch.searchsorted(known, wanted)][place]
 
-    def _built(self, level: int, keys: Tensor) -> Tensor:
+    def _built(self, size: float, keys: Tensor) -> Tensor:
         """Decode new squares; their numbers, or SPLIT where polynomials do not do."""
-        n, size = DEGREE + 1, ROOT / (1 << level)
+        n = DEGREE + 1
         corners = torch.stack([(keys >> 32) - OFFSET, (keys & 0xFFFFFFFF) - OFFSET], -1).double() * size
         x = 0.5 * size * (chebyshev.nodes(DEGREE).to(corners.device) + 1)
         grid = torch.stack(torch.meshgrid(x, x, indexing="ij"), -1)

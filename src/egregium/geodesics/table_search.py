@@ -58,20 +58,20 @@ class Curves:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs z0, z1 `(P, d)` on a table, whose squares are larger than `smallest` `(P,)`."""
+    """Pairs z0, z1 `(P, d)` on a table, whose squares are larger than `extent` `(P,)`."""
 
     table: MetricTable
     z0: Tensor
     z1: Tensor
-    smallest: Tensor
+    extent: Tensor
     tolerance: float
 
     def __getitem__(self, rows: Tensor) -> "Pairs":
-        return replace(self, z0=self.z0[rows], z1=self.z1[rows], smallest=self.smallest[rows])
+        return replace(self, z0=self.z0[rows], z1=self.z1[rows], extent=self.extent[rows])
 
     def minima(self, nodes: Tensor) -> Curves:
         """Minima near polygons `(P, T + 1, d)`; saddles are left along their steepest descent, both ways."""
-        found = relax(self.table, nodes, self.smallest, self.tolerance)
+        found = relax(self.table, nodes, self.extent, self.tolerance)
         rows = (found.ok & ~found.minimum).nonzero().flatten()
         if len(rows):
             found = self[rows]._left(found, rows)
@@ -79,9 +79,9 @@ class Pairs:
         return Curves(found, length, torch.full_like(length, torch.nan))
 
     def _left(self, found: Relaxed, rows: Tensor) -> Relaxed:
-        about, here = quadratic(self.table, found.nodes[rows], self.smallest), found.nodes[rows]
+        about, here = quadratic(self.table, found.nodes[rows], self.extent), found.nodes[rows]
         push = torch.nn.functional.pad(PUSH * steepest_descent(about.metric, about.hessian, about.energy), (0, 0, 1, 1))
-        tried = relax(self.table, torch.cat([here + push, here - push]), self.smallest.repeat(2), self.tolerance)
+        tried = relax(self.table, torch.cat([here + push, here - push]), self.extent.repeat(2), self.tolerance)
         first, second = tried[torch.arange(len(rows))], tried[torch.arange(len(rows), 2 * len(rows))]
         worse = (
             (second.ok & second.minimum & (~(first.ok & first.minimum) | (second.energy < first.energy))).nonzero().flatten()
@@ -108,14 +108,14 @@ class Pairs:
     def metric(self, z: Tensor) -> Tensor:
         """The metric `(P, n, d, d)` at points `(P, n, d)`; NaN off the table."""
         n = z.shape[1]
-        squares = self.table.locate(z.flatten(0, 1), self.smallest.repeat_interleave(n))
+        squares = self.table.locate(z.flatten(0, 1), self.extent.repeat_interleave(n))
         return self.table.values(squares, z.flatten(0, 1)).unflatten(0, (-1, n))
 
     def over_the_lattice(self, best: Curves) -> Curves:
         """`best` after routes over a lattice, those that may be shorter, have been followed too."""
         straight = torch.lerp(self.z0[:, None], self.z1[:, None], _uniform(COARSE, self.z0)[None, :, None])
         mean = self.metric(straight).nanmean(1)
-        lattice = Lattice.about(self.table, self.z0, self.z1, mean, self.smallest, CELLS)
+        lattice = Lattice.about(self.table, self.z0, self.z1, mean, self.extent, CELLS)
         rows, curves = [], []
         left = torch.arange(len(self.z0), device=self.z0.device)
         for _ in range(ROUTES):

@@ -13,7 +13,7 @@ from torch import Tensor
 from egregium.geodesics.curve import Curve
 from egregium.geodesics.measure import by_arc_length, extrapolate, polygon, rounding
 from egregium.geodesics.metric_energy import Relaxed, end_momenta, relax
-from egregium.geodesics.metric_table import LEAF_OF_EXTENT, ROOT, MetricTable
+from egregium.geodesics.metric_table import MetricTable
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.refine import Certified
 from egregium.geodesics.starts import RESOLVED, given
@@ -24,7 +24,6 @@ from egregium.status import Status
 
 FINEST = 256
 CHORDS = (16, 32, 64)  # of a curve that are decoded, more of them where fewer leave doubt
-WIDEST = 64  # squares of the root's size between the ends
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,9 @@ def _followed(table: MetricTable, problem: Problem) -> tuple[Pairs, Tensor]:
     """The pairs whose curves the table may hold, and their rows."""
     extent = (problem.z1 - problem.z0).abs().amax(-1)
     sound = torch.isfinite(problem.x0).all(-1) & torch.isfinite(problem.x1).all(-1)
-    rows = (sound & (extent > 0) & (extent < WIDEST * ROOT)).nonzero().flatten()
+    rows = (sound & (extent > 0)).nonzero().flatten()
     tolerance = 0.2 * table.tolerance**0.5
-    return Pairs(table, problem.z0[rows], problem.z1[rows], LEAF_OF_EXTENT * extent[rows], tolerance), rows
+    return Pairs(table, problem.z0[rows], problem.z1[rows], extent[rows], tolerance), rows
 
 
 def _refined(pairs: Pairs, problem: Problem, curves: Curves, rtol: float) -> list[OnTable]:
@@ -82,7 +81,7 @@ def _refined(pairs: Pairs, problem: Problem, curves: Curves, rtol: float) -> lis
         return parts
     coarser = _Level.of(pairs[rows], found)
     while len(rows) and found.nodes.shape[1] - 1 < FINEST:
-        finer = relax(pairs.table, splines.doubled(found.nodes), pairs.smallest[rows], pairs.tolerance)
+        finer = relax(pairs.table, splines.doubled(found.nodes), pairs.extent[rows], pairs.tolerance)
         found = replace(finer, steps=finer.steps + found.steps)
         level = _Level.of(pairs[rows], found)
         sound = found.settled & level.regular
@@ -112,7 +111,7 @@ class _Level:
 
     @staticmethod
     def of(pairs: Pairs, found: Relaxed) -> "_Level":
-        momenta = end_momenta(pairs.table, found.nodes, pairs.smallest).double()
+        momenta = end_momenta(pairs.table, found.nodes, pairs.extent).double()
         upper, info = torch.linalg.cholesky_ex(pairs.metric(found.nodes[:, [0, -1]]).double(), upper=True)
         velocities = torch.linalg.solve_triangular(upper.mT, momenta[..., None], upper=False)[..., 0]
         return _Level(found.energy.sqrt(), pairs.pieces(found.nodes), velocities, upper, (info == 0).all(-1))
