@@ -119,8 +119,8 @@ def centre(at: Drawn) -> Tensor:
 
 def between_halves(at: Drawn) -> Tensor:
     """The Wasserstein distance of the cloud's halves."""
-    halves = at.cloud.chunk(2)
-    return wasserstein(at.space, *halves, rtol=RTOL, on_fail="mark").distance[None]
+    half, other = at.cloud.chunk(2)
+    return wasserstein(at.space, half, other, rtol=RTOL, on_fail="mark").distance[None]
 
 
 OF_CLOUDS: dict[str, Measure] = {"mean": centre, "Wasserstein": between_halves}
