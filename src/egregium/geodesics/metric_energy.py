@@ -27,12 +27,6 @@ class Quadratic:
     hessian: BlockTridiagonal
     metric: BlockTridiagonal
 
-    def exceeds(self, share: float) -> Tensor:
-        """Whether the Hessian is more than `share` of its part without derivatives in all directions, `(P,)`."""
-        h, m = self.hessian, self.metric
-        rest = BlockTridiagonal((h.diagonal - share * m.diagonal).double(), (h.upper - share * m.upper).double())
-        return rest.solve(torch.zeros_like(self.gradient, dtype=torch.float64))[1]
-
     def __getitem__(self, rows: Tensor) -> "Quadratic":
         return Quadratic(self.energy[rows], self.gradient[rows], self.hessian[rows], self.metric[rows])
 

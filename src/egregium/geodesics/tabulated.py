@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from egregium.geodesics.certificate import SOFT
 from egregium.geodesics.curve import Curve
 from egregium.geodesics.measure import by_arc_length, extrapolate, polygon, rounding
-from egregium.geodesics.metric_energy import Relaxed, end_momenta, quadratic, relax
+from egregium.geodesics.metric_energy import Relaxed, end_momenta, relax
 from egregium.geodesics.metric_table import MetricTable
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.refine import Certified
@@ -75,10 +74,7 @@ def _followed(table: MetricTable, problem: Problem) -> tuple[Pairs, Tensor]:
 
 
 def _refined(pairs: Pairs, problem: Problem, curves: Curves, rtol: float) -> list[OnTable]:
-    """Segments doubled until a curve is settled, and the decoder agrees with what the table says of it.
-
-    Soft minima are left, which may slide away with more segments (see `certificate.soft`).
-    """
+    """Segments doubled until a curve is settled, and the decoder agrees with what the table says of it."""
     rows = torch.isfinite(curves.length).nonzero().flatten()
     found, parts = curves.found[rows], []
     if not len(rows):
@@ -92,7 +88,6 @@ def _refined(pairs: Pairs, problem: Problem, curves: Curves, rtol: float) -> lis
         settled = sound & level.settled(coarser, rtol)
         if settled.any():
             some = settled.nonzero().flatten()
-            some = some[quadratic(pairs.table, found.nodes[some], pairs.extent[rows[some]]).exceeds(SOFT)]
             certified, x = _measured(problem[rows[some]], found[some], level[some], coarser[some], rtol)
             part = OnTable(rows[some], certified, x, curves.second_best[rows[some]])
             parts.append(part[certified.status == Status.CONVERGED])
