@@ -192,7 +192,8 @@ def test_strangers_do_not_agree() -> None:
     mixed = Twins([twins.spaces[0], stranger], [lambda z: z] * 2, twins.priors * 2, 2, 0)
     found = agreement(mixed, 1, {})
     assert found.unshared == 1
-    assert min(found.worst[name] for name in (*OF_POINTS, *OF_CURVATURE)) > 1e-3
+    assert min(found.worst[name] for name in ("exp", "Jacobi field", *OF_CURVATURE)) > 1e-2
+    assert found.worst["disc"] > 1e-3  # small discs are nearly flat wherever they lie
 
 
 @pytest.mark.slow

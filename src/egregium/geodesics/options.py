@@ -108,7 +108,7 @@ class Options:
     @property
     def exploring(self) -> Termination:
         """Of coarse curves: lengths err by the square of the metric step."""
-        return Termination(0.4 * self.rtol**0.5, self.max_steps)
+        return Termination(0.2 * self.rtol**0.5, self.max_steps)
 
     @property
     def finishing(self) -> Termination:

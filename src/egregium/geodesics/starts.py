@@ -12,7 +12,7 @@ from egregium.geodesics.problem import Problem
 from egregium.numerics.derivatives import jacobian, vjp
 from egregium.numerics.splines import doubled, resampled
 
-WALK = 4
+WALK = 8
 CORRECTIONS = 1
 DAMPING = 1e-2
 RESOLVED = 32
@@ -111,7 +111,7 @@ def along_chord(problem: Problem) -> Tensor:
     Each vertex is one Levenberg-Marquardt step further than the one before, towards the next point of the ambient segment
     from `x0` to `x1`: built from decoded quantities, hence to first order independent of the latent coordinates.
     Where wide all steps use the metric of the end that they started from.
-    Cost: some `8 (5 + 2 d)` decoder calls a pair; where wide `32 + 2 d`.
+    Cost: some `16 (5 + 2 d)` decoder calls a pair; where wide `64 + 2 d`.
     """
     half = WALK // 2
     ends, goals = torch.cat([problem.z0, problem.z1]), torch.cat([problem.x1, problem.x0])
