@@ -15,28 +15,18 @@ from egregium.geodesics.search import Found, folded, search, widened
 from egregium.geodesics.starts import RESOLVED, TUNNELLED, Candidates, along_chord, ranked
 from egregium.geodesics.support import Routes, out_of_support, routes
 from egregium.geodesics.tabulated import OnTable, solve_on_table, starts_from_table
+from egregium.numerics.rows import Rows
 from egregium.protocols import ImmersedSpace
 from egregium.status import Status
 
 
 @dataclass(frozen=True)
-class Solved:
+class Solved(Rows):
     """One chunk of pairs in the order of its ends."""
 
     lower: Tensor
     second_best: Tensor
     certified: Certified
-
-    def __getitem__(self, keep: Tensor) -> "Solved":
-        return Solved(self.lower[keep], self.second_best[keep], self.certified[keep])
-
-    def updated(self, rows: Tensor, other: "Solved") -> "Solved":
-        """With `rows` replaced by those of `other`."""
-        return Solved(
-            self.lower.index_copy(0, rows, other.lower),
-            self.second_best.index_copy(0, rows, other.second_best),
-            self.certified.updated(rows, other.certified),
-        )
 
     @property
     def converged(self) -> Tensor:
@@ -47,16 +37,6 @@ class Solved:
         """Curves that tunnelled or are saddles, `(P,)`: they may be followed better with more segments."""
         status, gap = self.certified.status, self.certified.upper > (1 + TUNNELLED) * self.certified.length
         return (status == Status.STALLED) | (status == Status.SADDLE) | gap
-
-    @staticmethod
-    def joined(parts: "list[Solved]", order: Tensor) -> "Solved":
-        """Parts whose rows, one after the other, are the rows `order` of the whole."""
-        back = order.argsort()
-        return Solved(
-            torch.cat([part.lower for part in parts])[back],
-            torch.cat([part.second_best for part in parts])[back],
-            Certified.joined([part.certified for part in parts], order),
-        )
 
 
 def solve(

@@ -1,13 +1,16 @@
 """Latent curves for reading and drawing: piecewise cubics in a parameter proportional to arc length."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from egregium.numerics.rows import Rows
+
 
 @dataclass(frozen=True)
-class Curve:
+class Curve(Rows):
     """P curves on [0, 1], each through its own `knots` `(P, n)` with `values` and `slopes` `(P, n, d)`.
 
     Curves with fewer knots are padded by repeating the last one.
@@ -20,9 +23,6 @@ class Curve:
     def __len__(self) -> int:
         return len(self.knots)
 
-    def __getitem__(self, rows: Tensor) -> "Curve":
-        return Curve(self.knots[rows], self.values[rows], self.slopes[rows])
-
     def padded(self, n: int) -> "Curve":
         """The same curves with at least `n` knots."""
         extra = n - self.knots.shape[1]
@@ -34,18 +34,25 @@ class Curve:
 
         return Curve(repeat(self.knots), repeat(self.values), repeat(self.slopes))
 
+    def updated(self, rows: Tensor, other: "Curve") -> "Curve":
+        """As for all rows; the curves need not have equally many knots."""
+        mine, theirs = self.alike([self, other])
+        return Rows.updated(mine, rows, theirs)
+
+    @classmethod
+    def stack(cls, parts: "Sequence[Curve]") -> "Curve":
+        """As for all rows; the curves need not have equally many knots."""
+        return super().stack(cls.alike(parts))
+
+    @staticmethod
+    def alike(parts: "Sequence[Curve]") -> "list[Curve]":
+        """The same curves with equally many knots."""
+        most = max(part.knots.shape[1] for part in parts)
+        return [part.padded(most) for part in parts]
+
     def reversed(self) -> "Curve":
         """The same curves run backwards."""
         return Curve(1 - self.knots.flip(1), self.values.flip(1), -self.slopes.flip(1))
-
-    def where(self, choose: Tensor, other: "Curve") -> "Curve":
-        """These curves in the rows where `choose` `(P,)`, the others elsewhere; equal numbers of knots."""
-        pick = choose[:, None, None]
-        return Curve(
-            torch.where(choose[:, None], self.knots, other.knots),
-            torch.where(pick, self.values, other.values),
-            torch.where(pick, self.slopes, other.slopes),
-        )
 
     def at(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Positions and velocities `(P, K, d)` at parameters t `(P, K)`, clamped to [0, 1]."""

@@ -16,6 +16,7 @@ from egregium.geodesics.problem import Problem
 from egregium.geodesics.solvers.base import Solution
 from egregium.numerics import splines
 from egregium.numerics.derivatives import jvp
+from egregium.numerics.rows import Rows
 from egregium.status import Status
 
 SEGMENTS = (4, 8, 16)
@@ -25,20 +26,12 @@ WEIGHTS = (5 / 18, 8 / 18, 5 / 18)
 
 
 @dataclass(frozen=True)
-class Short:
+class Short(Rows):
     """Lengths of P geodesics with upper bounds, all `(P,)` in float64, and which of them are certified; others are NaN."""
 
     length: Tensor
     upper: Tensor
     certified: Tensor
-
-    def __getitem__(self, rows: Tensor) -> "Short":
-        return Short(*(value[rows] for value in vars(self).values()))
-
-    def updated(self, rows: Tensor, other: "Short") -> "Short":
-        """With `rows` replaced by those of `other`."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Short(*(mine.index_copy(0, rows, theirs) for mine, theirs in pairs))
 
 
 def short(problem: Problem, options: Options) -> Short:

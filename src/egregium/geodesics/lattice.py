@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from egregium.geodesics.metric_table import MetricTable
+from egregium.numerics.rows import Rows
 from egregium.numerics.splines import resampled
 
 BEYOND, BESIDE = 0.17, 0.5  # of the distance of the ends
@@ -26,7 +27,7 @@ PENALTY = 1.3
 
 
 @dataclass(frozen=True)
-class Lattice:
+class Lattice(Rows):
     """Nodes `points` `(P, n, 2)` about P pairs of ends, with the lengths `weights` `(P, n, 16)` of the steps to neighbours.
 
     A path is the shorter the less it `costs`; at first that is its length.
@@ -48,9 +49,6 @@ class Lattice:
         metric = table.values(squares, points.flatten(0, 1)).unflatten(0, (-1, n))
         weights = _weights(points, metric, plan.neighbours.to(z0.device))
         return Lattice(cells, points, weights, weights)
-
-    def __getitem__(self, rows: Tensor) -> "Lattice":
-        return Lattice(self.cells, self.points[rows], self.weights[rows], self.costs[rows])
 
     def shortest(self) -> tuple[Tensor, Tensor]:
         """Paths of least cost `(P, k)`, the first node repeated, and their lengths `(P,)`, infinite where there is none."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from egregium.geodesics.metric_table import MetricTable
+from egregium.numerics.rows import Rows
 from egregium.numerics.tridiagonal import BlockTridiagonal
 
 MAX_STEPS = 30
@@ -19,7 +20,7 @@ STUCK = 1e4
 
 
 @dataclass(frozen=True)
-class Quadratic:
+class Quadratic(Rows):
     """Energies `(P,)`, gradients `(P, T - 1, d)`, Hessians and their parts without derivatives of the metric."""
 
     energy: Tensor
@@ -27,21 +28,9 @@ class Quadratic:
     hessian: BlockTridiagonal
     metric: BlockTridiagonal
 
-    def __getitem__(self, rows: Tensor) -> "Quadratic":
-        return Quadratic(self.energy[rows], self.gradient[rows], self.hessian[rows], self.metric[rows])
-
-    def updated(self, rows: Tensor, other: "Quadratic") -> "Quadratic":
-        """With `rows` replaced by those of `other`."""
-        return Quadratic(
-            self.energy.index_copy(0, rows, other.energy),
-            self.gradient.index_copy(0, rows, other.gradient),
-            self.hessian.updated(rows, other.hessian),
-            self.metric.updated(rows, other.metric),
-        )
-
 
 @dataclass(frozen=True)
-class Relaxed:
+class Relaxed(Rows):
     """Polygons `nodes` `(P, T + 1, d)` with their energies; whether each is critical (`ok`), and a minimum; `steps` taken."""
 
     nodes: Tensor
@@ -54,14 +43,6 @@ class Relaxed:
     def settled(self) -> Tensor:
         """Whether each is a minimum, `(P,)`."""
         return self.ok & self.minimum
-
-    def __getitem__(self, rows: Tensor) -> "Relaxed":
-        return Relaxed(*(value[rows] for value in vars(self).values()))
-
-    def updated(self, rows: Tensor, other: "Relaxed") -> "Relaxed":
-        """With `rows` replaced by those of `other`."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Relaxed(*(mine.index_copy(0, rows, theirs) for mine, theirs in pairs))
 
 
 def quadratic(table: MetricTable, nodes: Tensor, extent: Tensor) -> Quadratic:
@@ -120,7 +101,9 @@ def relax(table: MetricTable, nodes: Tensor, extent: Tensor, tolerance: float) -
 
 
 @dataclass(frozen=True)
-class _State:
+class _State(Rows):
+    """Everything that belongs to the pairs still at work; `rows` are their places among all."""
+
     rows: Tensor
     nodes: Tensor
     extent: Tensor
@@ -135,9 +118,6 @@ class _State:
         rows = torch.arange(len(nodes), device=nodes.device)
         now, zero = quadratic(table, nodes, extent), torch.zeros_like(extent)
         return _State(rows, nodes, extent, now, zero, zero + torch.inf, torch.zeros_like(rows), rows < 0)
-
-    def __getitem__(self, keep: Tensor) -> "_State":
-        return self if bool(keep.all()) else _State(*(value[keep.nonzero().flatten()] for value in vars(self).values()))
 
     def relaxed(self) -> Relaxed:
         return Relaxed(self.nodes, self.now.energy, torch.ones_like(self.minimum), self.minimum, self.steps)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from egregium.numerics.derivatives import Map, differences, row_chunks
+from egregium.numerics.rows import Rows
 
 NODES = 3
 DAMPING = 0.1  # of each axis: a trained decoder of 64 latent dimensions took 130 steps with 1e-4, 60 with this, 100 with 1
@@ -14,7 +15,7 @@ HELD = 1 << 22  # numbers of output at a time
 
 
 @dataclass(frozen=True)
-class PathMetric:
+class PathMetric(Rows):
     """Stands for `2 T D^T G D`, D the first difference along a curve, with `G^-1` interpolated between NODES nodes.
 
     `factors` `(P, NODES, d, d)` are lower triangular, `G = L L^T`, `inverses` those of G. The inverse is a
@@ -37,9 +38,6 @@ class PathMetric:
         floor = torch.finfo(z.dtype).eps * axis.amax(-1, keepdim=True)
         factors, _ = torch.linalg.cholesky_ex(metric + torch.diag_embed(DAMPING * axis + floor))
         return PathMetric(factors, torch.cholesky_inverse(factors))
-
-    def __getitem__(self, rows: Tensor | slice) -> "PathMetric":
-        return PathMetric(self.factors[rows], self.inverses[rows])
 
     def inverse(self, gradient: Tensor) -> Tensor:
         """The solution `(P, T - 1, d)` of `2 T D^T G D x = gradient`, by a sweep: `G^-1` turns costates into controls."""

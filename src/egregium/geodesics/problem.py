@@ -15,6 +15,7 @@ from egregium.geodesics.products import Products
 from egregium.geodesics.second_order import SecondOrder
 from egregium.numerics.conjugate import conjugate_gradients
 from egregium.numerics.derivatives import jacobian, jacobian_and_hessian, row_chunks, vjp
+from egregium.numerics.rows import Rows
 from egregium.numerics.tridiagonal import BlockTridiagonal
 from egregium.protocols import ImmersedSpace
 
@@ -26,7 +27,7 @@ PRODUCTS = 40
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Rows):
     """Curves `x` `(P, T + 1, A)`, their energies `(P,)` and the energy's gradient at the free vertices `(P, T - 1, d)`.
 
     `noise` `(P,)` is the relative uncertainty of chords and metric steps that rounding of the decoder's output leaves.
@@ -37,32 +38,9 @@ class Evaluation:
     gradient: Tensor
     noise: Tensor
 
-    def __getitem__(self, rows: Tensor) -> "Evaluation":
-        return Evaluation(*(value[rows] for value in vars(self).values()))
-
-    @staticmethod
-    def stack(parts: "list[Evaluation]") -> "Evaluation":
-        """Batches one after the other."""
-        return Evaluation(*(torch.cat(values) for values in zip(*(vars(part).values() for part in parts), strict=True)))
-
-    def updated(self, rows: Tensor, other: "Evaluation") -> "Evaluation":
-        """This evaluation with `rows` replaced by those of `other`."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Evaluation(*(mine.index_copy(0, rows, theirs) for mine, theirs in pairs))
-
-    def where(self, choose: Tensor, other: "Evaluation") -> "Evaluation":
-        """This evaluation in the rows where `choose` `(P,)`, the other elsewhere."""
-        pick = choose[:, None, None]
-        return Evaluation(
-            torch.where(pick, self.x, other.x),
-            torch.where(choose, self.energy, other.energy),
-            torch.where(pick, self.gradient, other.gradient),
-            torch.where(choose, self.noise, other.noise),
-        )
-
 
 @dataclass(frozen=True)
-class Problem:
+class Problem(Rows):
     """P pairs of end points `z0, z1` `(P, d)` with their images `x0, x1` `(P, A)` under `immerse`.
 
     `least` `(P,)` bounds the distance from below: the chord, or what the space knows better.
@@ -83,9 +61,6 @@ class Problem:
 
     def __len__(self) -> int:
         return len(self.z0)
-
-    def __getitem__(self, rows: Tensor | slice) -> "Problem":
-        return Problem(self.immerse, self.z0[rows], self.z1[rows], self.x0[rows], self.x1[rows], self.least[rows])
 
     @property
     def chord(self) -> Tensor:

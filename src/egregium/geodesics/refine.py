@@ -14,11 +14,12 @@ from egregium.geodesics.solvers.base import Solution
 from egregium.geodesics.starts import TUNNELLED
 from egregium.numerics import splines
 from egregium.numerics.derivatives import jacobian
+from egregium.numerics.rows import Rows
 from egregium.status import Status
 
 
 @dataclass(frozen=True)
-class Certified:
+class Certified(Rows):
     """Refined curves of P pairs; the names are those of `Geodesic`, and whether each is `soft`."""
 
     length: Tensor
@@ -32,25 +33,6 @@ class Certified:
     direction_error: Tensor
     soft: Tensor
     curve: Curve
-
-    def updated(self, rows: Tensor, other: "Certified") -> "Certified":
-        """With `rows` replaced by those of `other`."""
-        keep = torch.ones_like(self.status, dtype=torch.bool).index_fill(0, rows, False).nonzero().flatten()
-        return Certified.joined([self[keep], other], torch.cat([keep, rows]))
-
-    def __getitem__(self, rows: Tensor) -> "Certified":
-        return Certified(*(value[rows] for value in vars(self).values()))
-
-    @staticmethod
-    def joined(parts: "list[Certified]", order: Tensor) -> "Certified":
-        """Parts whose rows, one after the other, are the rows `order` of the whole."""
-        knots = max(part.curve.knots.shape[1] for part in parts)
-        curves = [part.curve.padded(knots) for part in parts]
-        back = order.argsort()
-        curve = Curve(*(torch.cat(values)[back] for values in zip(*(vars(c).values() for c in curves), strict=True)))
-        names = [name for name in vars(parts[0]) if name != "curve"]
-        fields = {name: torch.cat([getattr(part, name) for part in parts])[back] for name in names}
-        return Certified(**fields, curve=curve)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from egregium.geodesics.options import Options
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.solvers.base import Solution
 from egregium.geodesics.starts import TUNNELLED, Candidates, bent
+from egregium.numerics.rows import Rows
 from egregium.status import Status
 
 DISTINCT = 0.02
@@ -31,16 +32,13 @@ class Minima:
 
 
 @dataclass(frozen=True)
-class Found:
+class Found(Rows):
     """The best coarse curve of each pair, whether it is a saddle, its length, and that of the next distinct one or NaN."""
 
     best: Solution
     saddle: Tensor
     length: Tensor
     second_best: Tensor
-
-    def __getitem__(self, rows: Tensor) -> "Found":
-        return Found(*(value[rows] for value in vars(self).values()))
 
     def knows(self, rows: Tensor, tried: Solution) -> Tensor:
         """Whether the curves `tried` of the pairs `rows` are those already found."""
@@ -97,9 +95,8 @@ def _escape(problem: Problem, solution: Solution, rows: Tensor, descent: Tensor,
     here = solution.vertices[rows]
     both = torch.cat([here + PUSH * descent, here - PUSH * descent])
     tried = options.solver.minimise(problem[rows.repeat(2)], both, options.exploring)
-    first, second = tried[torch.arange(len(rows))], tried[torch.arange(len(rows), 2 * len(rows))]
-    better = (second.energy < first.energy).nonzero().flatten()
-    best = first.updated(better, second[better])
+    first, second = tried[: len(rows)], tried[len(rows) :]
+    best = second.where(second.energy < first.energy, first)
     lower = (best.status == Status.CONVERGED) & (best.energy < solution.energy[rows])
     total = solution.steps.index_add(0, rows, first.steps + second.steps)
     return replace(solution.updated(rows[lower], best[lower]), steps=total)

@@ -5,27 +5,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from egregium.numerics.rows import Rows
 from egregium.numerics.tridiagonal import BlockTridiagonal
 
 
 @dataclass(frozen=True)
-class SecondOrder:
+class SecondOrder(Rows):
     """Gauss-Newton `metric` `2 T D^T J^T J D`, and what the Hessian adds: the decoder's `curvature` `(P, T - 1, d, d)`."""
 
     metric: BlockTridiagonal
     curvature: Tensor
-
-    def __getitem__(self, rows: Tensor) -> "SecondOrder":
-        return SecondOrder(self.metric[rows], self.curvature[rows])
-
-    def updated(self, rows: Tensor, other: "SecondOrder") -> "SecondOrder":
-        """This batch with `rows` replaced by those of `other`."""
-        return SecondOrder(self.metric.updated(rows, other.metric), self.curvature.index_copy(0, rows, other.curvature))
-
-    @staticmethod
-    def stack(parts: "list[SecondOrder]") -> "SecondOrder":
-        """Batches one after the other."""
-        return SecondOrder(BlockTridiagonal.stack([p.metric for p in parts]), torch.cat([p.curvature for p in parts]))
 
     @property
     def hessian(self) -> BlockTridiagonal:

@@ -13,6 +13,7 @@ from egregium.errors import OptionError, ShapeError, TensorError
 from egregium.geodesics.problem import Problem
 from egregium.numerics.derivatives import row_chunks
 from egregium.numerics.graphs import adjacency, mirrored, shortest_paths
+from egregium.numerics.rows import Rows
 from egregium.numerics.splines import resampled
 from egregium.protocols import ImmersedSpace
 from egregium.spaces.points import require_points
@@ -147,14 +148,11 @@ class SupportGraph:
 
 
 @dataclass(frozen=True)
-class Routes:
+class Routes(Rows):
     """Latent polylines along a support, `vertices` `(P, segments - 1, d)`, and which pairs it connects `(P,)`."""
 
     vertices: Tensor
     connected: Tensor
-
-    def __getitem__(self, rows: Tensor) -> "Routes":
-        return Routes(self.vertices[rows], self.connected[rows])
 
 
 def routes(space: ImmersedSpace, problem: Problem, support: SupportGraph, segments: int) -> Routes:

@@ -12,6 +12,7 @@ from egregium.geodesics.metric_energy import Relaxed, quadratic, relax
 from egregium.geodesics.metric_table import MetricTable
 from egregium.geodesics.starts import given
 from egregium.numerics import splines
+from egregium.numerics.rows import Rows
 
 COARSE = 16
 CELLS = 12
@@ -26,22 +27,12 @@ GAUSS = (0.5 - 12**-0.5, 0.5 + 12**-0.5)
 
 
 @dataclass(frozen=True)
-class Curves:
+class Curves(Rows):
     """Polygons of K curves with the `length` `(K,)` of the splines through them, infinite where they are not critical."""
 
     found: Relaxed
     length: Tensor
     second_best: Tensor
-
-    def __getitem__(self, rows: Tensor) -> "Curves":
-        return Curves(self.found[rows], self.length[rows], self.second_best[rows])
-
-    def updated(self, rows: Tensor, other: "Curves") -> "Curves":
-        """With `rows` replaced by those of `other`."""
-        length, second_best = (
-            getattr(self, name).index_copy(0, rows, getattr(other, name)) for name in ("length", "second_best")
-        )
-        return Curves(self.found.updated(rows, other.found), length, second_best)
 
     def improved(self, rows: Tensor, other: "Curves", apart: Tensor) -> "Curves":
         """With `other` for `rows` where shorter; the longer of two minima that are `apart` is the second best."""
@@ -57,17 +48,14 @@ class Curves:
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """Pairs z0, z1 `(P, d)` on a table, whose squares are larger than `extent` `(P,)`."""
+class Pairs(Rows):
+    """Pairs z0, z1 `(P, d)` on a table, whose squares suit curves of so large an `extent` `(P,)`."""
 
     table: MetricTable
     z0: Tensor
     z1: Tensor
     extent: Tensor
     tolerance: float
-
-    def __getitem__(self, rows: Tensor) -> "Pairs":
-        return replace(self, z0=self.z0[rows], z1=self.z1[rows], extent=self.extent[rows])
 
     def minima(self, nodes: Tensor) -> Curves:
         """Minima near polygons `(P, T + 1, d)`; saddles are left along their steepest descent, both ways."""
@@ -82,11 +70,9 @@ class Pairs:
         about, here = quadratic(self.table, found.nodes[rows], self.extent), found.nodes[rows]
         push = torch.nn.functional.pad(PUSH * steepest_descent(about.metric, about.hessian, about.energy), (0, 0, 1, 1))
         tried = relax(self.table, torch.cat([here + push, here - push]), self.extent.repeat(2), self.tolerance)
-        first, second = tried[torch.arange(len(rows))], tried[torch.arange(len(rows), 2 * len(rows))]
-        worse = (
-            (second.ok & second.minimum & (~(first.ok & first.minimum) | (second.energy < first.energy))).nonzero().flatten()
-        )
-        best = first.updated(worse, second[worse])
+        first, second = tried[: len(rows)], tried[len(rows) :]
+        better = second.settled & (~first.settled | (second.energy < first.energy))
+        best = second.where(better, first)
         lower = best.ok & (best.energy < about.energy)
         steps = found.steps.index_add(0, rows, first.steps + second.steps)
         return replace(found.updated(rows[lower], best[lower]), steps=steps)

@@ -20,6 +20,7 @@ from egregium.geodesics.starts import RESOLVED, given
 from egregium.geodesics.table_search import Curves, Pairs, searched
 from egregium.numerics import splines
 from egregium.numerics.derivatives import ROWS
+from egregium.numerics.rows import Rows
 from egregium.status import Status
 
 FINEST = 256
@@ -27,16 +28,13 @@ CHORDS = (16, 32, 64)  # of a curve that are decoded, more of them where fewer l
 
 
 @dataclass(frozen=True)
-class OnTable:
+class OnTable(Rows):
     """Geodesics of the `rows` `(k,)` of a problem, their decoded nodes, and the lengths of the second best or NaN."""
 
     rows: Tensor
     certified: Certified
     x: Tensor
     second_best: Tensor
-
-    def __getitem__(self, keep: Tensor) -> "OnTable":
-        return OnTable(*(value[keep] for value in vars(self).values()))
 
 
 def solve_on_table(table: MetricTable, problem: Problem, rtol: float, starts: Sequence[Tensor]) -> list[OnTable]:
@@ -97,7 +95,7 @@ def _refined(pairs: Pairs, problem: Problem, curves: Curves, rtol: float) -> lis
 
 
 @dataclass(frozen=True)
-class _Level:
+class _Level(Rows):
     """Of polygons of one T: root of the energy, lengths of pieces, velocities at both ends in frames, and whether `regular`."""
 
     root: Tensor
@@ -105,9 +103,6 @@ class _Level:
     velocities: Tensor
     frames: Tensor
     regular: Tensor
-
-    def __getitem__(self, rows: Tensor) -> "_Level":
-        return _Level(*(value[rows] for value in vars(self).values()))
 
     @staticmethod
     def of(pairs: Pairs, found: Relaxed) -> "_Level":

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from egregium.numerics.rows import Rows
+
 DENSE = 32  # below this size whole matrices are factored faster than reduced
 
 
 @dataclass(frozen=True)
-class BlockTridiagonal:
+class BlockTridiagonal(Rows):
     """A batch of symmetric block-tridiagonal matrices.
 
     >>> one = torch.eye(1, dtype=torch.float64)
@@ -24,20 +26,6 @@ class BlockTridiagonal:
 
     diagonal: Tensor
     upper: Tensor
-
-    def __getitem__(self, rows: Tensor) -> "BlockTridiagonal":
-        return BlockTridiagonal(self.diagonal[rows], self.upper[rows])
-
-    def updated(self, rows: Tensor, other: "BlockTridiagonal") -> "BlockTridiagonal":
-        """This batch with the systems at `rows` replaced by those of `other`."""
-        return BlockTridiagonal(self.diagonal.index_copy(0, rows, other.diagonal), self.upper.index_copy(0, rows, other.upper))
-
-    @staticmethod
-    def stack(parts: "list[BlockTridiagonal]") -> "BlockTridiagonal":
-        """Batches one after the other."""
-        if len(parts) == 1:
-            return parts[0]
-        return BlockTridiagonal(torch.cat([p.diagonal for p in parts]), torch.cat([p.upper for p in parts]))
 
     def damped(self, weight: Tensor) -> "BlockTridiagonal":
         """The same matrices with `weight` `(P,)` times their diagonal blocks added to these blocks."""

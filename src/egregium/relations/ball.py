@@ -11,6 +11,7 @@ from egregium.geodesics.options import require_on_fail, require_tolerance
 from egregium.geodesics.shooting import spread
 from egregium.numerics.cubature import sphere_rule
 from egregium.numerics.derivatives import row_chunks
+from egregium.numerics.rows import Rows
 from egregium.protocols import ImmersedSpace, Measured, Scale
 from egregium.relations.jacobi import first_conjugate
 from egregium.relations.verbs import where_ok
@@ -115,17 +116,12 @@ def _radii(center: Tensor, radius: float | Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Balls:
+class _Balls(Rows):
     """Volumes of balls and their errors, in float64, and statuses, all `(P,)`."""
 
     value: Tensor
     error: Tensor
     status: Tensor
-
-    def updated(self, rows: Tensor, other: "_Balls") -> "_Balls":
-        """With `rows` replaced by those of `other`."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return _Balls(*(mine.index_copy(0, rows, theirs) for mine, theirs in pairs))
 
     @staticmethod
     def of(space: ImmersedSpace, centers: Tensor, radii: Tensor, degree: int, rtol: float) -> "_Balls":
@@ -138,7 +134,7 @@ class _Balls:
             _integrated(space, centers[rows], radii[rows], unit, weights.double(), segments, rtol)
             for rows in row_chunks(len(centers), len(unit) * segments * 5 * d**2, TOGETHER)
         ]
-        return _Balls(*(torch.cat(values) for values in zip(*(vars(part).values() for part in parts), strict=True)))
+        return _Balls.stack(parts)
 
 
 def _integrated(

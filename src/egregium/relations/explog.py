@@ -71,7 +71,7 @@ def log(space: ImmersedSpace, z0: Tensor, z1: Tensor, **options: Any) -> Tensor:
 
     Takes the keywords of `connect` and raises what it raises; rows that do not close are STALLED, and so are those whose norm
     is then not the distance, as with decoders that have kinks. With `on_fail="mark"` failed rows are NaN.
-    Cost: that of `connect`, one `exp` to check, and some three more a round, of which one or two are needed.
+    Cost: that of `connect`, one `exp` to check, and one with rough Jacobi fields a round, of which there are one or two.
 
     References: do Carmo 1992, Riemannian Geometry, chapter 3.
 

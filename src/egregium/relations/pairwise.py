@@ -10,7 +10,6 @@ from torch import Tensor
 
 from egregium.errors import NotConvergedError, ShapeError
 from egregium.geodesics.connect import connect, require_converged
-from egregium.geodesics.curve import Curve
 from egregium.geodesics.geodesic import PER_ROW, Geodesic
 from egregium.geodesics.options import require_on_fail
 from egregium.geodesics.support import SupportGraph, along
@@ -129,10 +128,7 @@ def _shorter(g: Geodesic, rows: Tensor, other: Geodesic) -> Geodesic:
     """`g` with the geodesics `other` in those of the `rows` where they are shorter, or where `g` failed."""
     wins = other.ok & ~(g.ok[rows] & (g.length[rows] <= other.length))
     rows, other, beaten = rows[wins], other[wins], g.length[rows[wins]].where(g.ok[rows[wins]], torch.nan)
-    knots = max(g.curve.knots.shape[1], other.curve.knots.shape[1])
-    mine, theirs = (vars(curve.padded(knots)) for curve in (g.curve, other.curve))
-    curve = Curve(**{name: mine[name].index_copy(0, rows, theirs[name]) for name in mine})
     fields = {name: getattr(g, name).index_copy(0, rows, getattr(other, name)) for name in PER_ROW}
     second = torch.fmin(torch.fmin(g.second_best[rows], other.second_best), beaten)
     fields["second_best"] = fields["second_best"].index_copy(0, rows, second)
-    return replace(g, **fields, curve=curve)
+    return replace(g, **fields, curve=g.curve.updated(rows, other.curve))

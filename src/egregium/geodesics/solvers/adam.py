@@ -9,6 +9,7 @@ from egregium.geodesics.problem import Evaluation, Problem
 from egregium.geodesics.second_order import SecondOrder
 from egregium.geodesics.solvers.base import Solution, Termination
 from egregium.geodesics.solvers.first_order import judged
+from egregium.numerics.rows import Rows
 from egregium.status import Status
 
 CHECK_EVERY = 50
@@ -70,7 +71,7 @@ class Adam:
 
 
 @dataclass(frozen=True)
-class Moments:
+class Moments(Rows):
     """Running moments of gradients, each of the parameters' shape, and the steps that Adam makes of them."""
 
     first: Tensor
@@ -80,10 +81,7 @@ class Moments:
     def zero(parameters: Tensor) -> "Moments":
         return Moments(torch.zeros_like(parameters), torch.zeros_like(parameters))
 
-    def __getitem__(self, rows: Tensor) -> "Moments":
-        return Moments(self.first[rows], self.second[rows])
-
-    def updated(
+    def after(
         self, gradient: Tensor, count: int, lr: float, betas: tuple[float, float], eps: float = 1e-8
     ) -> "tuple[Moments, Tensor]":
         """Moments after gradient number `count` (from 1), and the change of the parameters."""
@@ -94,7 +92,7 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class _State:
+class _State(Rows):
     """Everything that belongs to the pairs still at work; `best` are the vertices of least energy, `since` steps ago."""
 
     problem: Problem
@@ -116,16 +114,13 @@ class _State:
             problem, rows, vertices, now, Moments.zero(vertices), unit, vertices, now, torch.zeros_like(rows, dtype=torch.int32)
         )
 
-    def __getitem__(self, keep: Tensor) -> "_State":
-        return self if bool(keep.all()) else _State(*(value[keep] for value in vars(self).values()))
-
     def solution(self, status: Tensor, step: int) -> Solution:
         steps = torch.full_like(self.since, step)
         return Solution(self.best, self.at_best.x, self.at_best.energy, steps, status)
 
     def moved(self, step: int, settings: Adam) -> "_State":
         """After one step, with the best vertices brought up to date."""
-        moments, change = self.moments.updated(self.now.gradient / self.unit, step, settings.lr, settings.betas)
+        moments, change = self.moments.after(self.now.gradient / self.unit, step, settings.lr, settings.betas)
         vertices = self.vertices + change
         now = self.problem.evaluate(vertices)
         better = now.energy < self.at_best.energy

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.second_order import SecondOrder
+from egregium.numerics.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Termination:
 
 
 @dataclass(frozen=True)
-class Solution:
+class Solution(Rows):
     """What a solver reached: `vertices` `(P, T - 1, d)`, images `x` `(P, T + 1, A)`, `energy`, `steps`, `status` `(P,)`.
 
     `status` is CONVERGED (first order only), MAX_STEPS, STALLED or NONFINITE. `model` is the solver's last quadratic model
@@ -32,21 +33,6 @@ class Solution:
     steps: Tensor
     status: Tensor
     model: SecondOrder | None = None
-
-    def __getitem__(self, rows: Tensor) -> "Solution":
-        model = None if self.model is None else self.model[rows]
-        return Solution(*(value[rows] for value in self.tensors), model=model)
-
-    @property
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """All but the model."""
-        return self.vertices, self.x, self.energy, self.steps, self.status
-
-    def updated(self, rows: Tensor, other: "Solution") -> "Solution":
-        """This solution with `rows` replaced by those of `other`."""
-        pairs = zip(self.tensors, other.tensors, strict=True)
-        model = None if self.model is None or other.model is None else self.model.updated(rows, other.model)
-        return Solution(*(mine.index_copy(0, rows, theirs) for mine, theirs in pairs), model=model)
 
 
 class Solver(Protocol):

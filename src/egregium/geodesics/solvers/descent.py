@@ -10,6 +10,7 @@ from egregium.geodesics.path_metric import PathMetric
 from egregium.geodesics.problem import Evaluation, Problem
 from egregium.geodesics.solvers.base import Solution, Termination
 from egregium.geodesics.solvers.first_order import judged, met
+from egregium.numerics.rows import Rows
 from egregium.status import Status
 
 IDLE = 30
@@ -108,7 +109,7 @@ def descend(problem: Problem, vertices: Tensor, termination: Termination, memory
 
 
 @dataclass(frozen=True)
-class _State:
+class _State(Rows):
     """Everything that belongs to the pairs still at work; `rows` are their places in the original problem.
 
     `bar` is the predicted size of step below which the first-order condition is asked for next, `least` the smallest
@@ -132,9 +133,6 @@ class _State:
         count = torch.zeros_like(rows, dtype=torch.int32)
         bar = torch.full_like(now.energy, termination.tolerance)
         return _State(problem, rows, vertices, now, memory, count, bar, torch.full_like(bar, torch.inf), count.clone())
-
-    def __getitem__(self, keep: Tensor) -> "_State":
-        return self if bool(keep.all()) else _State(*(value[keep] for value in vars(self).values()))
 
     def solution(self, status: Tensor) -> Solution:
         return Solution(self.vertices, self.now.x, self.now.energy, self.steps, status)

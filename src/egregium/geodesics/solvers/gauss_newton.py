@@ -9,6 +9,7 @@ from egregium.geodesics.problem import Evaluation, Problem
 from egregium.geodesics.second_order import SecondOrder
 from egregium.geodesics.solvers.base import Solution, Termination
 from egregium.geodesics.solvers.secant import Secants, dot
+from egregium.numerics.rows import Rows
 from egregium.status import Status
 
 HISTORY = 2
@@ -90,7 +91,7 @@ class GaussNewton:
 
 
 @dataclass(frozen=True)
-class _Step:
+class _Step(Rows):
     """Steps `delta` of the active pairs, their relative metric `size` `(P,)`, and whether they are finite at all."""
 
     delta: Tensor
@@ -104,14 +105,6 @@ class _Step:
         delta = state.secants.inverse(-state.now.gradient, lambda q: damped.solve(q)[0])
         size = (0.5 * matrix.quadratic(delta).double() / state.now.energy).clamp_min(0).sqrt() * (1 + state.damping)
         return _Step(delta, size, torch.isfinite(delta).all((-2, -1)))
-
-    def __getitem__(self, keep: Tensor) -> "_Step":
-        return self if bool(keep.all()) else _Step(*(value[keep] for value in vars(self).values()))
-
-    def updated(self, rows: Tensor, other: "_Step") -> "_Step":
-        """These steps with `rows` replaced by those of `other`."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return _Step(*(mine.index_copy(0, rows, theirs) for mine, theirs in pairs))
 
     def settled(self, state: "_State", termination: Termination) -> Tensor:
         """Whether what is left, this step and those that would follow at the rate of the last, is within tolerance or noise.
@@ -128,7 +121,7 @@ class _Step:
 
 
 @dataclass(frozen=True)
-class _State:
+class _State(Rows):
     """Everything that belongs to the pairs still at work; `rows` are their places in the original problem."""
 
     problem: Problem
@@ -155,12 +148,6 @@ class _State:
         far = zero.double() + torch.inf
         never = torch.zeros_like(rows, dtype=torch.bool)
         return _State(problem, rows, vertices, now, model, secants, zero, far, age, never, count)
-
-    def __getitem__(self, keep: Tensor) -> "_State":
-        if bool(keep.all()):
-            return self
-        rows = keep.nonzero().flatten()
-        return _State(*(value[rows] for value in vars(self).values()))
 
     def solution(self, status: Tensor | Status) -> Solution:
         if isinstance(status, Status):

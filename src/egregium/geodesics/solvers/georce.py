@@ -11,6 +11,7 @@ from egregium.geodesics.second_order import SecondOrder
 from egregium.geodesics.solvers.base import Solution, Termination
 from egregium.geodesics.solvers.descent import Backtracking, descend
 from egregium.numerics.derivatives import jacobian, row_chunks
+from egregium.numerics.rows import Rows
 
 # An exact model would halve what the slope promises. The frozen metric leaves out the decoder's curvature, so that full
 # steps can cross the valley from side to side with little gain: asking for most of that half shortens these.
@@ -62,7 +63,7 @@ def sweep(gradient: Tensor, inverse: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Metrics:
+class _Metrics(Rows):
     """The metric `(P, 1, d, d)` at the first end, which does not move; the others are taken afresh at each step."""
 
     first: Tensor
@@ -70,9 +71,6 @@ class _Metrics:
     @classmethod
     def of(cls, problem: Problem) -> "_Metrics":
         return cls(_metrics(problem, problem.z0[:, None]))
-
-    def __getitem__(self, rows: Tensor) -> "_Metrics":
-        return _Metrics(self.first[rows])
 
     @property
     def near(self) -> None:

@@ -10,6 +10,7 @@ from egregium.geodesics.second_order import SecondOrder
 from egregium.geodesics.solvers.base import Solution, Termination
 from egregium.geodesics.solvers.descent import Backtracking, descend
 from egregium.geodesics.solvers.secant import Secants
+from egregium.numerics.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,11 @@ class LBFGS:
 
 
 @dataclass(frozen=True)
-class _History:
+class _History(Rows):
     """Secant pairs about the metric of the curves as they started."""
 
     secants: Secants
     near: PathMetric
-
-    def __getitem__(self, rows: Tensor) -> "_History":
-        return _History(self.secants[rows], self.near[rows])
 
     def direction(self, problem: Problem, vertices: Tensor, now: Evaluation) -> Tensor:
         """Minus the inverse Hessian's estimate times the gradient."""

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from egregium.numerics.rows import Rows
+
 CURVATURE = 1e-8
 
 
 @dataclass(frozen=True)
-class Secants:
+class Secants(Rows):
     """Steps and changes of gradient `(P, m, T - 1, d)`, oldest first; `rho = 1 / <step, change>` `(P, m)`, 0 where unused.
 
     References: Nocedal 1980 (Math. Comp. 35); Liu and Nocedal 1989 (Math. Program. 45).
@@ -25,9 +27,6 @@ class Secants:
         """Nothing known about curves `vertices` `(P, T - 1, d)`, with room for `size` pairs each."""
         blank = torch.zeros_like(vertices)[:, None].expand(-1, size, -1, -1)
         return Secants(blank, blank, vertices.new_zeros(len(vertices), size))
-
-    def __getitem__(self, rows: Tensor) -> "Secants":
-        return Secants(self.steps[rows], self.changes[rows], self.rho[rows])
 
     def inverse(self, gradient: Tensor, initial: Callable[[Tensor], Tensor]) -> Tensor:
         """The inverse Hessian's estimate times the gradient, by the two-loop recursion about the estimate `initial`."""

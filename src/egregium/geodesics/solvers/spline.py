@@ -13,6 +13,7 @@ from egregium.geodesics.second_order import SecondOrder
 from egregium.geodesics.solvers.adam import Moments
 from egregium.geodesics.solvers.base import Solution, Termination
 from egregium.geodesics.solvers.first_order import judged
+from egregium.numerics.rows import Rows
 from egregium.status import Status
 
 
@@ -94,7 +95,7 @@ def _measured(problem: Problem, vertices: Tensor, steps: Tensor, status: Tensor,
 
 
 @dataclass(frozen=True)
-class _State:
+class _State(Rows):
     """Everything that belongs to the pairs still at work: coefficients `(P, n + 1, d)` with Adam's moments, and `kept`, the
     coefficients of the last energy, `least`, that was lower by the amount asked for, `since` steps ago."""
 
@@ -114,15 +115,12 @@ class _State:
         since = torch.zeros_like(rows, dtype=torch.int32)
         return _State(problem, rows, line, coefficients, Moments.zero(coefficients), coefficients, least, since)
 
-    def __getitem__(self, keep: Tensor) -> "_State":
-        return self if bool(keep.all()) else _State(*(value[keep] for value in vars(self).values()))
-
     def moved(self, count: int, basis: Tensor, settings: Spline) -> "tuple[_State, Tensor]":
         """One step of Adam from an evaluation at the coefficients; the state, and which pairs have no usable energy."""
         now = self.problem.evaluate(self.line + basis @ self.coefficients)
         energy = now.energy if settings.stop == "pair" else now.energy.sum().expand_as(now.energy)
         fell = self.least - energy > settings.decrease
-        moments, change = self.moments.updated(basis.mT @ now.gradient, count, settings.lr, (0.9, 0.999))
+        moments, change = self.moments.after(basis.mT @ now.gradient, count, settings.lr, (0.9, 0.999))
         state = replace(
             self, coefficients=self.coefficients + change, moments=moments,
             kept=torch.where(fell[:, None, None], self.coefficients, self.kept),
