@@ -1,7 +1,8 @@
 """Latent curves for reading and drawing: piecewise cubics in a parameter proportional to arc length."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ class Curve(Rows):
     def __len__(self) -> int:
         return len(self.knots)
 
-    def padded(self, n: int) -> "Curve":
+    def padded(self, n: int) -> Self:
         """The same curves with at least `n` knots."""
         extra = n - self.knots.shape[1]
         if extra <= 0:
@@ -32,21 +33,11 @@ class Curve(Rows):
         def repeat(x: Tensor) -> Tensor:
             return torch.cat([x, x[:, -1:].expand(-1, extra, *x.shape[2:])], 1)
 
-        return Curve(repeat(self.knots), repeat(self.values), repeat(self.slopes))
-
-    def updated(self, rows: Tensor, other: "Curve") -> "Curve":
-        """As for all rows; the curves need not have equally many knots."""
-        mine, theirs = self.alike([self, other])
-        return Rows.updated(mine, rows, theirs)
+        return replace(self, knots=repeat(self.knots), values=repeat(self.values), slopes=repeat(self.slopes))
 
     @classmethod
-    def stack(cls, parts: "Sequence[Curve]") -> "Curve":
-        """As for all rows; the curves need not have equally many knots."""
-        return super().stack(cls.alike(parts))
-
-    @staticmethod
-    def alike(parts: "Sequence[Curve]") -> "list[Curve]":
-        """The same curves with equally many knots."""
+    def alike(cls, parts: Sequence[Self]) -> Sequence[Self]:
+        """The same curves, all with as many knots."""
         most = max(part.knots.shape[1] for part in parts)
         return [part.padded(most) for part in parts]
 

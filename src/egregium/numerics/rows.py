@@ -30,13 +30,19 @@ class Rows:
 
     def updated(self, rows: Tensor, other: Self) -> Self:
         """With the rows at these places `(k,)` replaced by the k rows of `other`; parts that either lacks are dropped."""
-        return _with(self, {name: _updated(value, rows, getattr(other, name)) for name, value in _parts(self)})
+        mine, theirs = self.alike([self, other])
+        return _with(mine, {name: _updated(value, rows, getattr(theirs, name)) for name, value in _parts(mine)})
 
     @classmethod
     def stack(cls, parts: Sequence[Self]) -> Self:
         """Batches one after the other."""
-        first, *others = parts
+        first, *others = cls.alike(parts)
         return _with(first, {name: _stacked([value, *(getattr(o, name) for o in others)]) for name, value in _parts(first)})
+
+    @classmethod
+    def alike(cls, parts: Sequence[Self]) -> Sequence[Self]:
+        """The same batches, whose rows fit into each other; where rows may differ in shape, classes see to it here."""
+        return parts
 
     @classmethod
     def joined(cls, parts: Sequence[Self], order: Tensor) -> Self:
