@@ -53,7 +53,7 @@ def solve(
     parts, order = [], []
     for part in solve_on_table(table, problem, options.rtol, further):
         part = part[_in_support(space, part, along, options)]
-        lower = torch.minimum(problem.least[part.rows] * (1 - 8 * torch.finfo(problem.z0.dtype).eps), part.certified.length)
+        lower = torch.minimum(problem.lower[part.rows], part.certified.length)
         parts.append(Solved(lower, part.second_best, part.certified))
         order.append(part.rows)
         left[part.rows] = False
@@ -186,6 +186,6 @@ def _judged(
         torch.where(equal[:, None], 0.0, certified.initial_velocity),
         torch.where(equal[:, None], 0.0, certified.final_velocity),
     )
-    lower = torch.minimum(problem.least * (1 - 8 * torch.finfo(problem.z0.dtype).eps), zero["length"])
+    lower = torch.minimum(problem.lower, zero["length"])
     certified = replace(certified, **zero, status=status, initial_velocity=still[0], final_velocity=still[1])
     return Solved(torch.where(equal, 0.0, lower), found.second_best, certified)

@@ -15,7 +15,6 @@ from egregium.geodesics.geodesic import Geodesic
 from egregium.geodesics.metric_table import MetricTable
 from egregium.geodesics.options import ROUGH, Options, require_on_fail, require_space
 from egregium.geodesics.problem import Problem
-from egregium.geodesics.refine import Certified
 from egregium.geodesics.solvers import Solver
 from egregium.geodesics.starts import followed
 from egregium.geodesics.support import SupportGraph
@@ -165,7 +164,8 @@ def _oriented(curve: Tensor, swap: Tensor, batch: torch.Size, d: int) -> Tensor:
 
 
 def _assembled(decode: Callable[[Tensor], Tensor], results: list[Solved], swap: Tensor, batch: torch.Size) -> Geodesic:
-    whole = Certified.joined([one.certified for one in results], torch.arange(len(swap), device=swap.device))
+    solved = Solved.stack(results)
+    whole = solved.certified
     dtype = whole.curve.values.dtype
 
     def shaped(value: Tensor) -> Tensor:
@@ -176,8 +176,7 @@ def _assembled(decode: Callable[[Tensor], Tensor], results: list[Solved], swap: 
     end = torch.where(swap[:, None], -whole.initial_velocity, whole.final_velocity)
     return Geodesic(
         length=shaped(whole.length), energy=shaped(whole.energy), upper=shaped(whole.upper),
-        lower=shaped(torch.cat([one.lower for one in results])),
-        second_best=shaped(torch.cat([one.second_best for one in results])),
+        lower=shaped(solved.lower), second_best=shaped(solved.second_best),
         status=shaped(whole.status), segments=shaped(whole.segments), steps=shaped(whole.steps),
         initial_velocity=shaped(start), final_velocity=shaped(end), direction_error=shaped(whole.direction_error),
         curve=whole.curve.where(~swap, whole.curve.reversed()), decoder=decode,

@@ -15,14 +15,13 @@ from egregium.geodesics.options import Options
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.solvers.base import Solution
 from egregium.numerics import splines
+from egregium.numerics.cubature import gauss_legendre
 from egregium.numerics.derivatives import jvp
 from egregium.numerics.rows import Rows
 from egregium.status import Status
 
 SEGMENTS = (4, 8, 16)
 FAR = 1.5
-GAUSS = (0.5 - 0.15**0.5, 0.5, 0.5 + 0.15**0.5)
-WEIGHTS = (5 / 18, 8 / 18, 5 / 18)
 
 
 @dataclass(frozen=True)
@@ -70,15 +69,14 @@ def near(problem: Problem, rtol: float) -> Short:
     differences of decoded points lose; here the chord is but a check that the 3 points saw everything.
     Cost: 15 decoder calls a pair.
     """
-    t = torch.tensor(GAUSS, dtype=problem.z0.dtype, device=problem.z0.device)
-    weights = torch.tensor(WEIGHTS, dtype=torch.float64, device=t.device)
+    t, weights = gauss_legendre(3, problem.z0.double())
     step = problem.z1 - problem.z0
-    z = torch.lerp(problem.z0[:, None], problem.z1[:, None], t[None, :, None])
+    z = torch.lerp(problem.z0[:, None], problem.z1[:, None], t[None, :, None].to(step))
     _, u = jvp(problem.immerse, z.flatten(0, 1), step[:, None].expand_as(z).flatten(0, 1))
     u = u.unflatten(0, z.shape[:2]).double()
     speed = torch.linalg.vector_norm(u, dim=-1)
     length, chord = speed @ weights, torch.linalg.vector_norm(torch.einsum("pka,k->pa", u, weights), dim=-1)
-    eps = torch.finfo(t.dtype).eps
+    eps = torch.finfo(step.dtype).eps
     error = (length - speed[:, 1]).abs() + 50 * eps * length
     flat = length - chord + error <= rtol * length
     return Short(length, length + error, flat & ((length - problem.chord).abs() <= rtol * length + 50 * eps * problem.size))

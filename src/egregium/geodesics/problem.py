@@ -68,6 +68,11 @@ class Problem(Rows):
         return torch.linalg.vector_norm(self.x1 - self.x0, dim=-1).double()
 
     @property
+    def lower(self) -> Tensor:
+        """`least` with room for its rounding, `(P,)`."""
+        return rounded_down(self.least, self.z0.dtype)
+
+    @property
     def size(self) -> Tensor:
         """Norm of the larger end, `(P,)`: what rounding of the decoder's output is relative to."""
         return torch.linalg.vector_norm(torch.stack([self.x0, self.x1]), dim=-1).double().amax(0)
@@ -166,3 +171,8 @@ def _normal_blocks(block: Tensor) -> BlockTridiagonal:
     """Blocks of `2 T D^T J^T J D` from Jacobians `(P, T - 1, A, d)`."""
     segments = block.shape[1] + 1
     return BlockTridiagonal(4 * segments * (block.mT @ block), -2 * segments * (block[:, :-1].mT @ block[:, 1:]))
+
+
+def rounded_down(bound: Tensor, dtype: torch.dtype) -> Tensor:
+    """A lower bound of what was computed in `dtype`, with room for rounding."""
+    return bound * (1 - 8 * torch.finfo(dtype).eps)

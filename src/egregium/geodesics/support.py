@@ -11,7 +11,7 @@ from torch import Tensor
 
 from egregium.errors import OptionError, ShapeError, TensorError
 from egregium.geodesics.problem import Problem
-from egregium.numerics.derivatives import row_chunks
+from egregium.numerics.derivatives import mapped, row_chunks
 from egregium.numerics.graphs import adjacency, mirrored, shortest_paths
 from egregium.numerics.rows import Rows
 from egregium.numerics.splines import resampled
@@ -20,7 +20,6 @@ from egregium.spaces.points import require_points
 from egregium.status import Status, counts
 
 ATTACHED = 8
-ROWS = 8192
 
 
 @dataclass(frozen=True, repr=False)
@@ -162,7 +161,7 @@ def routes(space: ImmersedSpace, problem: Problem, support: SupportGraph, segmen
     only be left and ends only be reached, so that no pair travels by the ends of another.
     """
     (points,) = space.prepare(support.points)
-    images = _images(space, points)
+    images = mapped(space.immerse, points)
     n, p = len(points), len(problem)
     starts, start = problem.z0.unique(dim=0, return_inverse=True)
     chosen = torch.empty(len(starts), dtype=torch.int64, device=start.device).index_copy(
@@ -201,14 +200,10 @@ def out_of_support(space: ImmersedSpace, x: Tensor, support: SupportGraph) -> Te
     """Whether a node of the curves `x` `(P, T + 1, A)` is farther than `radius` from every decoded support point, `(P,)`."""
     if support.radius is None:
         return torch.zeros(len(x), dtype=torch.bool, device=x.device)
-    images = _images(space, space.prepare(support.points)[0])
+    images = mapped(space.immerse, space.prepare(support.points)[0])
     nodes = x.flatten(0, 1)
     far = [torch.cdist(nodes[rows], images).amin(-1) for rows in row_chunks(len(nodes), len(images))]
     return torch.cat(far).reshape(x.shape[:2]).amax(-1) > support.radius
-
-
-def _images(space: ImmersedSpace, points: Tensor) -> Tensor:
-    return torch.cat([space.immerse(part) for part in points.split(ROWS)])
 
 
 def _nearest(x: Tensor, images: Tensor, z: Tensor, points: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from egregium.geodesics.metric_energy import Relaxed, quadratic, relax
 from egregium.geodesics.metric_table import MetricTable
 from egregium.geodesics.starts import given
 from egregium.numerics import splines
+from egregium.numerics.cubature import gauss_legendre
 from egregium.numerics.rows import Rows
 
 COARSE = 16
@@ -23,7 +24,6 @@ LONGER = 1.2  # times the curve found: a lattice route that is longer hides no s
 SAME = 0.02
 PUSH = 0.3
 TOGETHER = 512  # pairs on one lattice: more leave the cache
-GAUSS = (0.5 - 12**-0.5, 0.5 + 12**-0.5)
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,12 @@ class Pairs(Rows):
     extent: Tensor
     tolerance: float
 
+    @property
+    def straight(self) -> Tensor:
+        """The latent lines `(P, COARSE + 1, d)`."""
+        t = torch.linspace(0, 1, COARSE + 1, dtype=self.z0.dtype, device=self.z0.device)
+        return torch.lerp(self.z0[:, None], self.z1[:, None], t[None, :, None])
+
     def minima(self, nodes: Tensor) -> Curves:
         """Minima near polygons `(P, T + 1, d)`; saddles are left along their steepest descent, both ways."""
         found = relax(self.table, nodes, self.extent, self.tolerance)
@@ -79,12 +85,9 @@ class Pairs(Rows):
 
     def pieces(self, nodes: Tensor) -> Tensor:
         """Lengths `(P, T)` of the pieces of the splines through `nodes`; NaN off the table."""
-        total = 0
-        for u in GAUSS:
-            z, velocity = splines.between(nodes, u)
-            speed = self.speed(z, velocity)
-            total = total + 0.5 * speed / (nodes.shape[1] - 1)
-        return total  # type: ignore[return-value]
+        times, weights = gauss_legendre(2, nodes.double())
+        speeds = [self.speed(*splines.between(nodes, t)) for t in times.tolist()]
+        return torch.stack(speeds, -1) @ weights / (nodes.shape[1] - 1)
 
     def speed(self, z: Tensor, velocity: Tensor) -> Tensor:
         """Norms `(P, n)` of vectors at points, both `(P, n, d)`, in float64."""
@@ -99,8 +102,7 @@ class Pairs(Rows):
 
     def over_the_lattice(self, best: Curves) -> Curves:
         """`best` after routes over a lattice, those that may be shorter, have been followed too."""
-        straight = torch.lerp(self.z0[:, None], self.z1[:, None], _uniform(COARSE, self.z0)[None, :, None])
-        mean = self.metric(straight).nanmean(1)
+        mean = self.metric(self.straight).nanmean(1)
         lattice = Lattice.about(self.table, self.z0, self.z1, mean, self.extent, CELLS)
         rows, curves = [], []
         left = torch.arange(len(self.z0), device=self.z0.device)
@@ -137,18 +139,13 @@ class Pairs(Rows):
 
 def searched(pairs: Pairs, least: Tensor, starts: Sequence[Tensor]) -> Curves:
     """The best minima from the latent line, from further `starts` and, where the lower bound leaves room, over the lattice."""
-    t = _uniform(COARSE, pairs.z0)
-    best = pairs.minima(torch.lerp(pairs.z0[:, None], pairs.z1[:, None], t[None, :, None]))
+    best = pairs.minima(pairs.straight)
     for start in starts:
         best = pairs.tried(best, [torch.arange(len(start), device=start.device)], [given(start, COARSE)])
     rows = (best.length > CLOSED * least).nonzero().flatten()
     for some in rows.split(TOGETHER) if len(rows) else ():
         best = best.updated(some, pairs[some].over_the_lattice(best[some]))
     return best
-
-
-def _uniform(segments: int, like: Tensor) -> Tensor:
-    return torch.linspace(0, 1, segments + 1, dtype=like.dtype, device=like.device)
 
 
 def _apart(a: Tensor, b: Tensor, metric: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from egregium.geodesics.refine import Certified
 from egregium.geodesics.starts import RESOLVED, given
 from egregium.geodesics.table_search import Curves, Pairs, searched
 from egregium.numerics import splines
-from egregium.numerics.derivatives import ROWS
+from egregium.numerics.derivatives import mapped
 from egregium.numerics.rows import Rows
 from egregium.status import Status
 
@@ -166,7 +166,7 @@ def _decoded(problem: Problem, curve: Curve, segments: int) -> Tensor:
     """Images `(P, segments + 1, A)` of points at equal distances along curves between the ends of `problem`."""
     t = torch.linspace(0, 1, segments + 1, dtype=curve.knots.dtype, device=curve.knots.device)
     inner = curve.at(t[1:-1].expand(len(problem), -1))[0]
-    decoded = torch.cat([problem.immerse(some) for some in inner.flatten(0, 1).split(ROWS)]).unflatten(0, inner.shape[:2])
+    decoded = mapped(problem.immerse, inner.flatten(0, 1)).unflatten(0, inner.shape[:2])
     return torch.cat([problem.x0[:, None], decoded, problem.x1[:, None]], 1)
 
 

@@ -1,4 +1,4 @@
-"""Integrals over spheres and boxes: product rules of Gauss, and boxes halved where they are needed."""
+"""Integrals over intervals, spheres and boxes: rules of Gauss, and boxes halved where they are needed."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +11,17 @@ from torch import Tensor
 from egregium.status import Status
 
 NODES = 6
+
+
+def gauss_legendre(n: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """n nodes and weights `(n,)` on [0, 1], exact up to degree `2 n - 1`.
+
+    >>> t, weights = gauss_legendre(2, torch.zeros(1).double())
+    >>> round(float(weights @ t**3), 12)
+    0.25
+    """
+    nodes, weights = (torch.as_tensor(x).to(like) for x in leggauss(n))
+    return 0.5 * (nodes + 1), 0.5 * weights
 
 
 def sphere_rule(d: int, n: int, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,8 +96,8 @@ def _cut(lows: Tensor, sides: Tensor) -> tuple[Tensor, Tensor]:
 def _gauss(f: Callable[[Tensor], Tensor], lows: Tensor, sides: Tensor) -> Tensor:
     """The integral over each box, `(B,)` in float64."""
     d = lows.shape[1]
-    node, weight = (0.5 * torch.as_tensor(x).to(lows) for x in leggauss(NODES))
-    nodes = torch.cartesian_prod(*[node + 0.5] * d).reshape(-1, d)
+    node, weight = gauss_legendre(NODES, lows)
+    nodes = torch.cartesian_prod(*[node] * d).reshape(-1, d)
     weights = torch.cartesian_prod(*[weight] * d).reshape(-1, d).double().prod(-1)
     values = f((lows[:, None] + nodes * sides[:, None]).flatten(0, 1)).double().unflatten(0, (len(lows), -1))
     return (values @ weights) * sides.double().prod(-1)

@@ -16,6 +16,11 @@ Map = Callable[[Tensor], Tensor]
 ROWS = 1024  # rows at a time where nothing has to be kept: large graphs leave the cache
 
 
+def mapped(f: Map, z: Tensor) -> Tensor:
+    """Values `f(z)` `(N, D)`, ROWS at a time."""
+    return torch.cat([f(part) for part in z.split(ROWS)])
+
+
 def vjp(f: Map, z: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """Values `f(z)` and the map `w -> J(z)^T w`, which may be called once; w `(N, D)`. Cost: 3 calls."""
     leaf = z.detach().requires_grad_()

@@ -3,9 +3,9 @@
 from enum import IntEnum
 
 import torch
-from numpy.polynomial.legendre import leggauss
 from torch import Tensor
 
+from egregium.numerics.cubature import gauss_legendre
 from egregium.numerics.derivatives import Map, jacobian_and_acceleration, jvp
 
 PANELS = 8
@@ -42,12 +42,12 @@ def smoothness(f: Map, start: Tensor, end: Tensor) -> Smoothness:
 def _defect(f: Map, start: Tensor, end: Tensor, panels: int) -> float:
     """Change of `f'` less the integral of `f''` on all segments, relative to the change of `f'`."""
     along = end - start
-    nodes, weights = (torch.as_tensor(x, dtype=start.dtype, device=start.device) for x in leggauss(NODES))
+    nodes, weights = gauss_legendre(NODES, start)
     total = 0
     for k in range(panels):
-        t = (k + 0.5 * (nodes + 1)) / panels
+        t = (k + nodes) / panels
         z = start[:, None] + t[:, None] * along[:, None]
         bend = jacobian_and_acceleration(f, z.flatten(0, 1), along.repeat_interleave(NODES, 0))[1]
-        total = total + (0.5 * weights[:, None] * bend.unflatten(0, (-1, NODES))).sum(1) / panels
+        total = total + (weights[:, None] * bend.unflatten(0, (-1, NODES))).sum(1) / panels
     change = jvp(f, end, along)[1] - jvp(f, start, along)[1]
     return float((change - total).norm() / change.norm().clamp_min(torch.finfo(change.dtype).tiny))

@@ -9,8 +9,8 @@ from torch import Tensor
 from egregium.errors import OptionError, ShapeError
 from egregium.protocols import ImmersedSpace
 from egregium.relations import curvature
+from egregium.relations.clouds import cloud, crossed, known
 from egregium.relations.stress import embedding
-from egregium.relations.verbs import joined
 from egregium.spaces import Pullback
 
 LANDMARKS = 24
@@ -90,8 +90,8 @@ def flatness(
     >>> flatness(paraboloid, torch.tensor([[0.0, 0.0], [0.5, 0.0], [0.0, 0.5], [0.4, 0.4]]).double()).flat
     False
     """
-    (points,) = space.prepare(points, names=("points",))
-    if points.ndim != 2 or len(points) < 3:
+    points = cloud(space, points)
+    if len(points) < 3:
         raise ShapeError(f"flatness takes points (N, d), three at least; got {tuple(points.shape)}.")
     if landmarks < 3:
         raise OptionError(f"flatness(landmarks=) must be at least 3; got {landmarks}.")
@@ -99,8 +99,8 @@ def flatness(
         size = curvature.magnitude(space, points, force=force)
         error = torch.hypot(curvature.rounding(space, points, force=force), _disagreement(space, points, force))
         some = points[torch.linspace(0, len(points) - 1, min(landmarks, len(points)), device=points.device).round().long()]
-        distances, ok = _distances(space, some, options)
-        pairs = ok.triu(1)
+        g = crossed(space, some, some, {**options, "on_fail": "mark"})
+        distances, pairs = known(g), g.ok.triu(1)
         spread = (distances[pairs] ** 2).mean()
         floor = 64 * torch.finfo(points.dtype).eps
         return Flatness(
@@ -109,7 +109,7 @@ def flatness(
             spread=spread,
             bending=_rms(size) * spread,
             bending_error=_rms(error) * spread + floor,
-            stress=embedding(distances, ok.to(distances), points.shape[1])[1],
+            stress=embedding(distances, g.ok.to(distances), points.shape[1])[1],
             known=float(pairs.sum() / (len(some) * (len(some) - 1) / 2)),
         )
 
@@ -125,14 +125,3 @@ def _disagreement(space: ImmersedSpace, points: Tensor, force: bool) -> Tensor:
         return torch.zeros_like(points[:, 0])
     each = [Pullback(one, dim=d, chart=space.chart) for one in space.members]
     return torch.stack([curvature.scalar(one, points, force=force) / (d * (d - 1)) for one in each]).std(0)
-
-
-def _distances(space: ImmersedSpace, points: Tensor, options: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """Distances `(n, n)`, and which of them are known; the others are chords."""
-    first, second = torch.triu_indices(len(points), len(points), 1, device=points.device)
-    g = joined(space, points[first], points[second], {**options, "on_fail": "mark"})
-    distances = torch.zeros(len(points), len(points), dtype=points.dtype, device=points.device)
-    known = torch.zeros_like(distances, dtype=torch.bool)
-    distances[first, second] = torch.where(g.ok, g.length, g.lower.nan_to_num(0.0))
-    known[first, second] = g.ok
-    return distances + distances.mT, known | known.mT

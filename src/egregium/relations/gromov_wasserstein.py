@@ -123,13 +123,8 @@ def gromov_wasserstein(
         inside = crossed(space_a, a, a, {**options, "support": support_a, "on_fail": "mark"})
         outside = crossed(space_b, b, b, {**options, "support": support_b, "on_fail": "mark"})
         found = _aligned(inside, outside, on_host(wa), on_host(wb), random_starts, seed)
-    if on_fail == "raise" and not found.ok:
-        raise NotConvergedError(
-            f"the alignment did not converge: {Status(int(found.status)).sentence}. {int((~inside.ok).sum())} of "
-            f"{inside.ok.numel()} geodesics in A failed, {int((~outside.ok).sum())} of {outside.ok.numel()} in B. Use "
-            'on_fail="mark" to keep it, or change rtol, max_steps or support_a and support_b.',
-            found,
-        )
+    if on_fail == "raise":
+        _require_converged(found)
     return found
 
 
@@ -138,6 +133,17 @@ def _require_starts(random_starts: int, options: dict[str, Any]) -> None:
         raise OptionError(f"gromov_wasserstein(random_starts=) is a number of plans, 0 or more; got {random_starts!r}.")
     if "support" in options:
         raise OptionError("gromov_wasserstein measures in two spaces: give support_a and support_b in place of support.")
+
+
+def _require_converged(found: Alignment) -> None:
+    if found.ok:
+        return
+    failed = [f"{int(d.isnan().sum())} of {d.numel()}" for d in (found.distances_a, found.distances_b)]
+    raise NotConvergedError(
+        f"the alignment did not converge: {Status(int(found.status)).sentence}. {failed[0]} geodesics in A failed, {failed[1]} "
+        'in B. Use on_fail="mark" to keep it, or change rtol, max_steps or support_a and support_b.',
+        found,
+    )
 
 
 class _Minimum(NamedTuple):

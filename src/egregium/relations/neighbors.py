@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from egregium.errors import DecoderError, NotConvergedError, OptionError, ShapeError
+from egregium.errors import DecoderError, NotConvergedError, OptionError
 from egregium.geodesics.certificate import rank_lost
 from egregium.geodesics.connect import connect
 from egregium.geodesics.edges import near, short
 from egregium.geodesics.options import Options, require_on_fail
-from egregium.geodesics.problem import Problem
+from egregium.geodesics.problem import Problem, rounded_down
 from egregium.geodesics.solvers import Solver
 from egregium.geodesics.support import SupportGraph
-from egregium.numerics.derivatives import row_chunks
+from egregium.numerics.derivatives import mapped, row_chunks
 from egregium.protocols import ClosedForm, ImmersedSpace
+from egregium.relations.clouds import cloud
 from egregium.status import Status, describe
 
 AMPLE = 4
@@ -67,9 +68,7 @@ def neighbors(
     ([[0, 1], [1, 2]], [[0.0, 1.0, 3.0]])
     """
     require_on_fail(on_fail)
-    (points,) = space.prepare(points, names=("points",))
-    if points.ndim != 2:
-        raise ShapeError(f"points must have shape (N, d); got {tuple(points.shape)}.")
+    points = cloud(space, points)
     if not 1 <= k < len(points):
         raise OptionError(f"neighbors needs 1 <= k < number of points; got k = {k} for {len(points)} points.")
     options = Options.checked(solver, rtol, None, max_steps, points.dtype)
@@ -119,7 +118,7 @@ class _Edges:
     def between(space: ImmersedSpace, z: Tensor, m: int) -> "_Edges":
         """Each point's m nearest by decoded chord as candidates."""
         cheap = space.economical()
-        x = torch.cat([cheap.immerse(part) for part in z.split(DECODED)])
+        x = mapped(cheap.immerse, z)
         bad = (~torch.isfinite(x).all(-1)).nonzero().flatten()
         if len(bad):
             raise DecoderError(
@@ -159,7 +158,7 @@ class _Edges:
         """Each point's k shortest edges, and those that failed."""
         lengths, which = self.ranked(k)
         which = torch.cat([which[torch.isfinite(lengths)], (self.status > 0).nonzero().flatten()]).unique()
-        lower = (self.chord[which] * (1 - 8 * torch.finfo(self.z.dtype).eps)).to(self.z.dtype)
+        lower = rounded_down(self.chord[which], self.z.dtype).to(self.z.dtype)
         length, upper = self.length[which].to(self.z.dtype), self.upper[which].to(self.z.dtype)
         return SupportGraph(self.z, self.pairs[which], length, radius, torch.minimum(lower, length), upper, self.status[which])
 

@@ -8,12 +8,13 @@ from typing import Any, overload
 import torch
 from torch import Tensor
 
-from egregium.errors import NotConvergedError, ShapeError
+from egregium.errors import NotConvergedError
 from egregium.geodesics.connect import connect, require_converged
 from egregium.geodesics.geodesic import PER_ROW, Geodesic
 from egregium.geodesics.options import require_on_fail
 from egregium.geodesics.support import SupportGraph, along
 from egregium.protocols import ClosedForm, ImmersedSpace
+from egregium.relations.clouds import cloud
 from egregium.relations.verbs import where_ok
 from egregium.status import Status, describe
 
@@ -55,10 +56,8 @@ def pairwise(
     require_on_fail(on_fail)
     if isinstance(points, SupportGraph):
         return Pairwise(space, points, {**options, "on_fail": on_fail, "progress": progress})
-    (points,) = space.prepare(points, names=("points",))
-    if points.ndim != 2:
-        raise ShapeError(f"points must have shape (N, d); got {tuple(points.shape)}.")
-    points, n = points.detach(), len(points)
+    points = cloud(space, points).detach()
+    n = len(points)
     matrix, codes = points.new_zeros(n, n), torch.zeros(n * (n - 1) // 2, dtype=torch.int8, device=points.device)
     first, second = torch.triu_indices(n, n, 1, device=points.device)
     for start in range(0, len(first), PAIRS):

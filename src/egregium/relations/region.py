@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from egregium.errors import NotConvergedError, OptionError, ShapeError, ToleranceError
-from egregium.geodesics.options import require_on_fail
+from egregium.errors import NotConvergedError, OptionError, ShapeError
+from egregium.geodesics.options import require_on_fail, require_tolerance
 from egregium.numerics.cubature import Integral, over_box
 from egregium.protocols import ImmersedSpace
 from egregium.relations.volume import log_volume
@@ -96,8 +96,7 @@ def volume(
     require_on_fail(on_fail)
     low, high = _corners(space, low, high)
     wanted = (1e-4 if contains is None else 1e-2) if rtol is None else rtol
-    if not 50 * torch.finfo(low.dtype).eps <= wanted < 1:
-        raise ToleranceError(f"volume(rtol=) must lie in [{50 * torch.finfo(low.dtype).eps:.1e}, 1); got {rtol}.")
+    require_tolerance(wanted, low.dtype)
     if contains is None and len(low) > DEEPEST:
         raise OptionError(f"volume cuts boxes in at most {DEEPEST} dimensions; got {len(low)}: give contains=, which samples.")
     space = space.economical()
