@@ -89,7 +89,8 @@ def _solved_on_decoder(
         fewest = int(segments[left].min())
         rows = (left & (segments == fewest)).nonzero().flatten()
         rows = rows[every[rows] == every[rows[0]]]
-        attempt = _Attempt(space, options, fewest, bool(every[rows[0]]))
+        first = bool((segments[rows] == starts.segments[rows]).all())
+        attempt = _Attempt(space, options if first else options.stricter, fewest, bool(every[rows[0]]))
         part, again = attempt.solve(problem[rows], starts[rows], disconnected[rows])
         if part is not None:
             parts.append(part)

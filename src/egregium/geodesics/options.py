@@ -1,6 +1,6 @@
 """What a caller chooses of the way in which geodesics are found, and what follows from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -99,6 +99,11 @@ class Options:
     def thorough(self) -> bool:
         """Whether folded decoders are searched from every start: what minima differ by then matters, and costs little."""
         return not self.rough
+
+    @property
+    def stricter(self) -> "Options":
+        """For pairs that few segments proved too few for: rough estimates of error are less sure there."""
+        return replace(self, rtol=max(0.5 * self.rtol, ROUGH)) if self.rough else self
 
     @property
     def finest(self) -> int:
