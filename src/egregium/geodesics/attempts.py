@@ -81,6 +81,7 @@ def _solved_on_decoder(
 ) -> Solved:
     """Solve each pair with the segments that its starts need; where these prove too few, with more and from every start."""
     disconnected = torch.zeros(len(problem), dtype=torch.bool, device=problem.z0.device) if along is None else ~along.connected
+    problem = problem.framed()
     starts = _starts(problem, options, users, along, further)
     segments, every = starts.segments.clone(), torch.full_like(disconnected, users is not None)
     left = torch.ones_like(disconnected)
@@ -176,7 +177,7 @@ def _judged(
     if options.support is not None:
         mark(out_of_support(space, found.best.x, options.support), Status.OUT_OF_SUPPORT)
     mark(disconnected, Status.DISCONNECTED)
-    mark(degenerate(problem, found.best.vertices), Status.DEGENERATE)
+    mark(degenerate(problem, found.best.vertices, found.best.model), Status.DEGENERATE)
     mark(~torch.isfinite(certified.length), Status.NONFINITE)
     equal = (problem.z0 == problem.z1).all(-1)
     status[equal & torch.isfinite(problem.x0).all(-1)] = Status.CONVERGED

@@ -106,26 +106,34 @@ def soft(problem: Problem, solution: Solution) -> Tensor:
     return suspects.index_copy(0, rows, ~fresh.exceeds(SOFT))
 
 
-def degenerate(problem: Problem, vertices: Tensor) -> Tensor:
+def degenerate(problem: Problem, vertices: Tensor, model: SecondOrder | None = None) -> Tensor:
     """Whether the decoder loses rank at one of 5 nodes of the curve, of 3 where wide, both ends among them, `(P,)`.
 
-    Judged after scaling each latent axis to unit speed. Where wide, differences over short distances clear the decoders that
-    are far from losing rank there, and only the others are judged by derivatives: a rank that is lost at one point and not
-    beside it is overlooked.
+    Judged after scaling each latent axis to unit speed. Between the ends the metric of a `model`, or where wide
+    differences over short distances, clear the decoders that are far from losing rank there, and only the others are judged
+    by derivatives: where wide a rank that is lost at one point and not beside it is overlooked.
     """
-    z, nodes = problem.nodes(vertices), LOOKED_AT_WIDE if problem.wide else LOOKED_AT
-    z = z[:, torch.linspace(0, z.shape[1] - 1, nodes).round().long().unique()]
-    width = problem.x0.shape[-1]
-    if not problem.wide:
-        return rank_lost(problem.immerse, z.flatten(0, 1), width).unflatten(0, z.shape[:2]).any(-1)
-    extent = (problem.z1 - problem.z0).abs().amax(-1).repeat_interleave(z.shape[1])
-    near = _least_of(estimated(problem.immerse, z.flatten(0, 1), extent)).unflatten(0, z.shape[:2]).amin(-1)
-    suspects = (near < SUSPECT).nonzero().flatten()
-    lost = torch.zeros_like(near, dtype=torch.bool)
-    if not len(suspects):
+    segments, width = vertices.shape[1] + 1, problem.x0.shape[-1]
+    nodes = torch.linspace(0, segments, LOOKED_AT_WIDE if problem.wide else LOOKED_AT).round().long().unique()
+    inner, r = nodes[1:-1] - 1, problem.frames.r
+    lost = (_least_of((r.mT @ r).flatten(0, 1)) < _tolerance(r)).unflatten(0, (-1, 2)).any(-1)
+    metric = None if model is None else model.metric.diagonal[:, inner]
+    rows = (_suspicious(problem, vertices[:, inner], metric) & ~lost).nonzero().flatten()
+    if not len(rows):
         return lost
-    found = rank_lost(problem.immerse, z[suspects].flatten(0, 1), width).unflatten(0, (-1, z.shape[1])).any(-1)
-    return lost.index_copy(0, suspects, found)
+    found = rank_lost(problem.immerse, vertices[rows][:, inner].flatten(0, 1), width)
+    return lost.index_copy(0, rows, found.unflatten(0, (len(rows), -1)).any(-1))
+
+
+def _suspicious(problem: Problem, z: Tensor, metric: Tensor | None) -> Tensor:
+    """Where the `metric` `(P, n, d, d)`, if it is known about, does not rule out that rank is lost at points z `(P, n, d)`."""
+    if metric is None and not problem.wide:
+        return torch.ones_like(problem.z0[:, 0], dtype=torch.bool)
+    n = z.shape[1]
+    if metric is None:
+        extent = (problem.z1 - problem.z0).abs().amax(-1).repeat_interleave(n)
+        metric = estimated(problem.immerse, z.flatten(0, 1), extent).unflatten(0, (-1, n))
+    return (_least_of(metric.flatten(0, 1)) < SUSPECT).unflatten(0, (-1, n)).any(-1)
 
 
 def rank_lost(immerse: Map, z: Tensor, width: int) -> Tensor:
@@ -133,11 +141,16 @@ def rank_lost(immerse: Map, z: Tensor, width: int) -> Tensor:
 
     Judged after scaling each latent axis to unit speed. Cost: 3 + 2 d decoder calls a point.
     """
-    tolerance, lost = 1e-14 if z.dtype == torch.float64 else 1e-9, []
+    lost = []
     for rows in row_chunks(len(z), z.shape[-1] * width):
         block = jacobian(immerse, z[rows]).double()
-        lost.append(_least_of(block.mT @ block) < tolerance)
+        lost.append(_least_of(block.mT @ block) < _tolerance(z))
     return torch.cat(lost)
+
+
+def _tolerance(like: Tensor) -> float:
+    """Squared ratio of speeds at which rank counts as lost."""
+    return 1e-14 if like.dtype == torch.float64 else 1e-9
 
 
 def _least_of(metric: Tensor) -> Tensor:

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from egregium.numerics.derivatives import jacobian, row_chunks
+from egregium.numerics.rows import Rows
 
 CACHED = 1 << 22
 
 
 @dataclass(frozen=True)
-class Frames:
+class Frames(Rows):
     """Frames `q` `(P, n, A, d)` and `r` `(P, n, d, d)` at n nodes of P curves, `J = q r`."""
 
     q: Tensor
@@ -42,6 +43,10 @@ class Frames:
     def coefficients(self, node: int, v: Tensor) -> Tensor:
         """Tangent vectors v `(P, d)` at a node in its frame."""
         return (self.r[:, node] @ v[..., None])[..., 0]
+
+    def projected(self, node: int, x: Tensor) -> Tensor:
+        """Coefficients `(P, d)` of the tangent parts of ambient vectors x `(P, A)` at a node."""
+        return (self.q[:, node].mT @ x[..., None])[..., 0]
 
     def vectors(self, node: int, coefficients: Tensor) -> Tensor:
         """Inverse of `coefficients`."""

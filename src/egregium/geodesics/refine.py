@@ -13,9 +13,10 @@ from egregium.geodesics.problem import Problem
 from egregium.geodesics.solvers.base import Solution
 from egregium.geodesics.starts import TUNNELLED
 from egregium.numerics import splines
-from egregium.numerics.derivatives import jacobian
 from egregium.numerics.rows import Rows
 from egregium.status import Status
+
+ENDS = ("start", "end")
 
 
 @dataclass(frozen=True)
@@ -35,37 +36,18 @@ class Certified(Rows):
     curve: Curve
 
 
-@dataclass(frozen=True)
-class _Frames:
-    """Orthonormal ambient frames of the tangent spaces at one end of each pair: `J = Q R`."""
-
-    q: Tensor
-    r: Tensor
-
-    @staticmethod
-    def at(problem: Problem, z: Tensor) -> "_Frames":
-        return _Frames(*torch.linalg.qr(jacobian(problem.immerse, z)))
-
-    def coefficients(self, rows: Tensor, tangent: Tensor) -> Tensor:
-        return torch.einsum("pad,pa->pd", self.q[rows], tangent).double()
-
-    def latent(self, rows: Tensor, coefficients: Tensor, length: Tensor) -> Tensor:
-        unit = coefficients / coefficients.norm(dim=-1, keepdim=True) * length[:, None]
-        return torch.linalg.solve_triangular(self.r[rows].double(), unit[..., None], upper=True)[..., 0].to(self.r.dtype)
-
-
 class _Levels:
     """What was measured of all pairs at successive numbers of segments; NaN where a pair was not run any more."""
 
     def __init__(self, problem: Problem, rough: bool) -> None:
         self.problem, self.rough = problem, rough
-        self.ends = {"start": _Frames.at(problem, problem.z0), "end": _Frames.at(problem, problem.z1)}
+        self.frames = problem.frames
         self.levels: list[dict[str, Tensor]] = []
 
     def add(self, rows: Tensor, x: Tensor, energy: Tensor) -> None:
         """Curves of the pairs `rows` with images `x`."""
-        momenta = zip(self.ends.items(), end_momenta(x), strict=True)
-        velocities = {name: frame.coefficients(rows, momentum) for (name, frame), momentum in momenta}
+        frames, momenta = self.frames[rows], zip(ENDS, end_momenta(x), strict=True)
+        velocities = {name: frames.projected(node, momentum).double() for node, (name, momentum) in enumerate(momenta)}
         level = {}
         for name, value in {"length": polygon(x), "energy": energy, **velocities}.items():
             level[name] = value.new_full((len(self.problem), *value.shape[1:]), torch.nan).index_copy(0, rows, value)
@@ -85,10 +67,11 @@ class _Levels:
         Of two levels the change bounds the error; for a rough tolerance, a tenth of that: a fiftieth was common, and less than
         a tenth in 90 % of trained and random decoders.
         """
-        found, wrong = [], torch.zeros_like(length)
-        for name, frame in self.ends.items():
+        frames, found, wrong = self.frames[rows], [], torch.zeros_like(length)
+        for node, name in enumerate(ENDS):
             coefficients, error = self._limit(name, rows)
-            found.append(frame.latent(rows, coefficients, length))
+            unit = coefficients / coefficients.norm(dim=-1, keepdim=True)
+            found.append(frames.vectors(node, (unit * length[:, None]).to(frames.r)))
             wrong = torch.maximum(wrong, (0.1 * error if self.rough and len(self.levels) == 2 else error) / length)
         return found[0], found[1], wrong
 

@@ -1,19 +1,17 @@
 """Starting curves, and how many segments it takes to follow them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from egregium.geodesics.measure import polygon
-from egregium.geodesics.path_metric import estimated
 from egregium.geodesics.problem import Problem
 from egregium.numerics.derivatives import jacobian, vjp
 from egregium.numerics.splines import doubled, resampled
 
 WALK = 8
-CORRECTIONS = 1
 DAMPING = 1e-2
 RESOLVED = 32
 CLOSEST = 256
@@ -111,16 +109,15 @@ def along_chord(problem: Problem) -> Tensor:
     Each vertex is one Levenberg-Marquardt step further than the one before, towards the next point of the ambient segment
     from `x0` to `x1`: built from decoded quantities, hence to first order independent of the latent coordinates.
     Where wide all steps use the metric of the end that they started from.
-    Cost: some `16 (5 + 2 d)` decoder calls a pair; where wide `64 + 2 d`.
+    Cost: some `26 + 12 d` decoder calls a pair, where wide 26, and the frames of the ends.
     """
-    half = WALK // 2
-    ends, goals = torch.cat([problem.z0, problem.z1]), torch.cat([problem.x1, problem.x0])
-    origins = torch.cat([problem.x0, problem.x1])
-    walked, z, known = [], ends, _known(problem, ends) if problem.wide else None
+    half, frames = WALK // 2, problem.frames
+    z, x = torch.cat([problem.z0, problem.z1]), torch.cat([problem.x0, problem.x1])
+    origins, goals = x, torch.cat([problem.x1, problem.x0])
+    linear, walked = _Linear.of(torch.cat([(frames.q @ frames.r)[:, node] for node in (0, 1)])), []
     for k in range(1, half + 1):
-        target = torch.lerp(origins, goals, k / WALK)
-        for _ in range(CORRECTIONS):
-            z = _towards(problem, z, target, known)
+        linear = linear if k == 1 else linear.at(problem, z)
+        z, x = _towards(problem, z, x, torch.lerp(origins, goals, k / WALK), linear)
         walked.append(z)
     forward, backward = (torch.stack([step[rows] for step in walked], 1) for rows in _halves(len(problem)))
     middle = 0.5 * (forward[:, -1:] + backward[:, -1:])
@@ -159,22 +156,30 @@ def _halves(pairs: int) -> tuple[slice, slice]:
     return slice(0, pairs), slice(pairs, 2 * pairs)
 
 
-def _known(problem: Problem, ends: Tensor) -> Tensor:
-    """Estimates of the metrics at both ends, damped."""
-    extent = (problem.z1 - problem.z0).abs().amax(-1).repeat(2)
-    return _damped(estimated(problem.immerse, ends, extent))
+@dataclass(frozen=True)
+class _Linear:
+    """The decoder to first order at N points: damped metrics `(N, d, d)`, and the map from `w` `(N, A)` to `J^T w` `(N, d)`."""
+
+    metric: Tensor
+    pull: Callable[[Tensor], Tensor]
+
+    @staticmethod
+    def of(block: Tensor) -> "_Linear":
+        """From Jacobians `(N, A, d)`."""
+        return _Linear(_damped(block.mT @ block), lambda w: (block.mT @ w[..., None])[..., 0])
+
+    def at(self, problem: Problem, z: Tensor) -> "_Linear":
+        """At other points `(N, d)`; where wide with the same metrics."""
+        if problem.wide:
+            return _Linear(self.metric, vjp(problem.immerse, z)[1])
+        return _Linear.of(jacobian(problem.immerse, z))
 
 
-def _metric(problem: Problem, z: Tensor) -> Tensor:
-    block = jacobian(problem.immerse, z)
-    return _damped(block.mT @ block)
-
-
-def _towards(problem: Problem, z: Tensor, target: Tensor, known: Tensor | None) -> Tensor:
-    """One damped Gauss-Newton step of `|f(z) - target|^2`, kept only where it comes nearer; metric here or known."""
-    x, pull = vjp(problem.immerse, z)
+def _towards(problem: Problem, z: Tensor, x: Tensor, target: Tensor, linear: _Linear) -> tuple[Tensor, Tensor]:
+    """One damped Gauss-Newton step of `|f(z) - target|^2` from z with image x, kept only where it comes nearer."""
     miss = target - x
-    factor, info = torch.linalg.cholesky_ex(_metric(problem, z) if known is None else known)
-    trial = z + torch.cholesky_solve(pull(miss)[..., None], factor)[..., 0]
-    nearer = (problem.immerse(trial) - target).norm(dim=-1) < miss.norm(dim=-1)
-    return torch.where((nearer & (info == 0))[:, None], trial, z)
+    factor, info = torch.linalg.cholesky_ex(linear.metric)
+    trial = z + torch.cholesky_solve(linear.pull(miss)[..., None], factor)[..., 0]
+    there = problem.immerse(trial)
+    nearer = (((there - target).norm(dim=-1) < miss.norm(dim=-1)) & (info == 0))[:, None]
+    return torch.where(nearer, trial, z), torch.where(nearer, there, x)
