@@ -283,3 +283,11 @@ def test_a_pair_that_few_segments_proved_too_few_for_is_measured_more_strictly()
     z0, z1 = torch.randn(42, 2, generator=torch.Generator().manual_seed(1014), dtype=torch.float64)[3:5]
     rough, exact = connect(space, z0, z1), connect(space, z0, z1, rtol=1e-6)
     assert abs(rough.length / exact.length - 1) <= 1e-3
+
+
+def test_a_soft_minimum_that_slides_away_is_not_returned() -> None:
+    """Of this decoder, a polygon of 64 segments is a minimum where no geodesic is, 1.4 % longer than the one it slides to."""
+    space = Pullback(random_decoder(5, 11, 3015), dim=5)
+    z0, z1 = torch.randn(42, 5, generator=torch.Generator().manual_seed(3015), dtype=torch.float64)[11:13]
+    rough, exact = connect(space, z0, z1), connect(space, z0, z1, rtol=1e-6)
+    assert abs(rough.length / exact.length - 1) <= 1e-3
