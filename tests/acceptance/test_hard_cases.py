@@ -88,7 +88,7 @@ def test_two_ways_round_a_hill(name: str) -> None:
 @pytest.mark.parametrize("name", LANDSCAPES)
 def test_acceptance_4_hills(name: str) -> None:
     """100 pairs."""
-    found = judged(LANDSCAPES[name], *across(10), cells=80, finest=320, margin=1.0)
+    found = judged(LANDSCAPES[name], *across(10), cells=80, finest=640, margin=1.0)
     print(f"\nacceptance 4, hills {name}: {found}", flush=True)
     assert found.comparable.mean() >= 0.8
     assert found.wrong == 0
