@@ -133,7 +133,7 @@ class _Attempt:
         These are curves that tunnelled or are saddles, and folded decoders where the search is to be thorough.
         """
         options, doubting = self.options, self.may_continue and not self.every
-        found = search(problem, starts, self.segments, options, self.every)
+        found = search(problem, starts, self.segments, options, self.every or options.thorough)
         again = torch.zeros_like(disconnected)
         if options.thorough:
             several = folded(starts, found)

@@ -124,13 +124,13 @@ def widened(found: Found, problem: Problem, several: Tensor, segments: int, opti
 
 
 def folded(starts: Candidates, found: Found) -> Tensor:
-    """Whether `(P,)` one of the starts is so much longer than the curve found that there may be more minima.
+    """Whether `(P,)` the starts led to several minima, or one is so much longer than the curve found that there may be more.
 
     Never of a user's starts, which are all that is to be tried.
     """
     if starts.longest is None:
         return torch.zeros_like(found.saddle)
-    return (starts.longest > FAR * found.length) & (found.length > 0)
+    return torch.isfinite(found.second_best) | (starts.longest > FAR * found.length) & (found.length > 0)
 
 
 def _insured(found: Found, problem: Problem, rows: Tensor, starts: Sequence[Tensor], options: Options) -> Found:
