@@ -26,8 +26,8 @@ def transport(space: ImmersedSpace, g: Geodesic | Tensor, v: Tensor, *, rtol: fl
     orthogonal parts of `Q_{i+1}^T Q_i`, Q the frames of tangent spaces at its nodes, multiplied and extrapolated.
 
     Args:
-        g: geodesics, whose direction is refined until they close to a tenth of `rtol`, as in `log`; or nodes `(*batch, n, d)` at uniform
-            parameters of smooth curves, `n - 1` a multiple of 4.
+        g: geodesics, whose direction is refined until they close to a tenth of `rtol`, as in `log`; or nodes `(*batch, n, d)`
+            at uniform parameters of smooth curves, `n - 1` a multiple of 4.
         v: tangent vectors at the start.
         rtol: of one's own curves, the angle in radians by which the extrapolation may still be off; of geodesics, that to
             which the frame keeps orthonormal, and ten times that to which they close.
