@@ -113,7 +113,7 @@ def adam(subject: Subject, ends: tuple[Tensor, Tensor], segments: int, best: Ten
         unit = now.energy.to(vertices)[:, None, None]
         while step < most and not good.all():
             step += 1
-            moments, change = moments.updated(now.gradient / unit, step, rate, BETAS)
+            moments, change = moments.after(now.gradient / unit, step, rate, BETAS)
             vertices = vertices + change
             now = problem.evaluate(vertices)
             good = polygon(now.x) <= (1 + GOOD) * best

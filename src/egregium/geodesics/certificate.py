@@ -1,11 +1,9 @@
 """What makes a critical curve trustworthy, whichever solver found it: second variation and rank of the decoder."""
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
-from egregium.geodesics.path_metric import estimated
+from egregium.geodesics.path_metric import PathMetric, estimated
 from egregium.geodesics.problem import Problem
 from egregium.geodesics.products import Products
 from egregium.geodesics.second_order import SecondOrder
@@ -15,6 +13,7 @@ from egregium.numerics.derivatives import Map, jacobian, row_chunks
 from egregium.numerics.tridiagonal import BlockTridiagonal
 
 CURVATURE_MARGIN = 1e-3
+REACH = 1e-3
 SOFT = 0.025
 AGED = 3.5
 LOOKED_AT = 5
@@ -24,16 +23,18 @@ SHARE = 1e-2
 PRODUCTS = 60
 
 
-def second_variation(problem: Problem, solution: Solution) -> tuple[Tensor, Tensor, SecondOrder | None]:
+def second_variation(
+    problem: Problem, solution: Solution, reach: float = REACH
+) -> tuple[Tensor, Tensor, SecondOrder | None]:
     """Whether the exact Hessian of the energy is positive `(P,)`, a metric unit step of descent where it is not, and the model.
 
     Positivity is asked of H with a little of the diagonal blocks of the Gauss-Newton metric M added, so that families of
     equally short curves, where H is singular, are no saddles. The step `(P, T - 1, d)` is the lowest generalised eigenvector
-    with `<v, M v> / 2 = E`. Solutions without a model of wide problems are only searched for directions of descent, and have
-    no model afterwards either.
+    with `<v, M v> / 2 = E`. Solutions without a model of wide problems are only searched for directions of descent, as
+    displacements of the relative metric size `reach` feel them, and have no model afterwards either.
     """
     if problem.wide and solution.model is None:
-        return *_searched(problem, solution), None
+        return *_searched(problem, solution, reach), None
     whole = problem.second_order(solution.vertices, solution.x)
     model, hessian = whole.metric, whole.hessian
     margin = torch.full_like(problem.z0[:, 0], CURVATURE_MARGIN)
@@ -60,33 +61,39 @@ def steepest_descent(metric: BlockTridiagonal, hessian: BlockTridiagonal, energy
     return step.index_copy(0, rows, (found * unit[:, None]).unflatten(-1, (n, d)))
 
 
-def _searched(problem: Problem, solution: Solution) -> tuple[Tensor, Tensor]:
+def _searched(problem: Problem, solution: Solution, reach: float) -> tuple[Tensor, Tensor]:
     """Whether conjugate gradients meet no direction of descent, and a unit step along the one that they met.
 
-    The unit is that of the metric or of its damped estimate, whichever is shorter: a unit step of the metric's along what it
-    hardly sees leaves the latent space.
+    Their products are changes of the gradient over displacements of the size `reach`: directions along which the energy falls
+    no further than that, and is a wall beyond, as along collapsed latent axes, are none. The unit is that of the metric or of
+    its damped estimate, whichever is shorter: a unit step of the metric's along what it hardly sees leaves the latent space.
 
     They start from noise in which every direction has its share, and go on until no more than SHARE of one is left, or for
-    PRODUCTS products. What they meet is a proof; that they meet nothing is none: a narrow direction may have had next to
-    no share. Exact up to that, and the same for equal pairs, since the noise is.
+    PRODUCTS products. What they meet is a proof, up to rounding; that they meet nothing is none: a narrow direction may have
+    had next to no share. The same for equal pairs, since the noise is.
 
-    Cost: 3 + 6 k decoder calls a vertex, k products, commonly 10 to 20.
+    Cost: 3 (k + 1) decoder calls a vertex, k products, commonly 10 to 20.
 
     References: Kuczynski and Wozniakowski 1992 (SIAM J. Matrix Anal. Appl. 13), the largest eigenvalue from a random start.
     """
-    vertices, bend, near = solution.vertices, problem.bend(solution.x), problem.path_metric(solution.vertices)
+    vertices, near, now = solution.vertices, problem.path_metric(solution.vertices), problem.evaluate(solution.vertices)
+    resolved = now.noise.sqrt().clamp_min(reach)
+    margin = (now.noise / resolved).clamp_min(CURVATURE_MARGIN).to(vertices)[:, None, None]
+    secant = problem.secant(vertices, now, near, resolved)
     noise = near.noise(vertices, torch.Generator().manual_seed(0))
-    minimum, descent = [], []
-    for rows in problem.held(vertices):
-        products = Products.at(problem.immerse, vertices[rows], bend[rows])
-        hessian = partial(products.hessian, margin=CURVATURE_MARGIN)
-        found = conjugate_gradients(hessian, near[rows].inverse, noise[rows], SHARE / noise[0].numel(), PRODUCTS)
-        exact = (found.descent * products.metric(found.descent)).sum((-2, -1))
-        square = torch.maximum(exact, near[rows].square(found.descent)).double()
-        unit = torch.where(square > 0, (2 * solution.energy[rows] / square).sqrt(), 0.0)
-        minimum.append(~found.bent)
-        descent.append(unit[:, None, None].to(noise) * found.descent)
-    return torch.cat(minimum), torch.cat(descent)
+    share = SHARE / noise[0].numel()
+    found = conjugate_gradients(lambda v: secant(v) + margin * near.product(v), near.inverse, noise, share, PRODUCTS)
+    descent, rows = torch.zeros_like(vertices), found.bent.nonzero().flatten()
+    if len(rows):
+        descent[rows] = _unit(problem[rows], vertices[rows], now.energy[rows], near[rows], found.descent[rows])
+    return ~found.bent, descent
+
+
+def _unit(problem: Problem, vertices: Tensor, energy: Tensor, near: PathMetric, v: Tensor) -> Tensor:
+    """Variations `(P, T - 1, d)` scaled to a unit step."""
+    exact = [(v[k] * Products.at(problem.immerse, vertices[k]).metric(v[k])).sum((-2, -1)) for k in problem.held(vertices)]
+    square = torch.maximum(torch.cat(exact), near.square(v)).double()
+    return torch.where(square > 0, (2 * energy / square).sqrt(), 0.0).to(v)[:, None, None] * v
 
 
 def soft(problem: Problem, solution: Solution) -> Tensor:

@@ -52,7 +52,7 @@ def short(problem: Problem, options: Options) -> Short:
         part = problem[rows]
         model = None if solution.model is None else solution.model.prolonged()
         finer = splines.doubled(part.nodes(solution.vertices))[:, 1:-1]
-        solution = options.solver.minimise(part, finer, options.exploring, model)
+        solution = options.solver.minimise(part, finer, options.exploring(problem.wide), model)
         lengths.append(polygon(solution.x))
         found = _measured(part, solution, lengths, options.rtol)
         result = result.updated(rows, found)
@@ -87,7 +87,7 @@ def _halved(problem: Problem, options: Options) -> tuple[Solution, Tensor]:
     straight = problem.straight(2)
     now = problem.evaluate(straight)
     model = problem.second_order(straight, now.x).convex(now.gradient)
-    solution = options.solver.minimise(problem, straight, options.exploring, model)
+    solution = options.solver.minimise(problem, straight, options.exploring(problem.wide), model)
     minimum = solution.status == Status.CONVERGED
     if solution.model is None:
         rows = minimum.nonzero().flatten()

@@ -48,11 +48,15 @@ class PathMetric(Rows):
         controls = self._interpolated(weight, total - shift[:, None])
         return -controls[:, :-1].cumsum(1) / (2 * total.shape[1])
 
-    def square(self, v: Tensor) -> Tensor:
-        """`2 T <D v, G D v>` `(P,)` of variations v `(P, T - 1, d)`."""
+    def product(self, v: Tensor) -> Tensor:
+        """`2 T D^T G D v` of variations v `(P, T - 1, d)`."""
         rise = torch.nn.functional.pad(v, (0, 0, 1, 1)).diff(dim=1)
-        weight = _weights(rise.shape[1], rise)
-        return 2 * rise.shape[1] * torch.einsum("tk,pktd->p", weight, (rise[:, None] @ self.factors) ** 2)
+        force = torch.einsum("tk,pktd->ptd", _weights(rise.shape[1], rise), rise[:, None] @ self.factors @ self.factors.mT)
+        return -2 * rise.shape[1] * force.diff(dim=1)
+
+    def square(self, v: Tensor) -> Tensor:
+        """`<v, 2 T D^T G D v>` `(P,)` of variations v `(P, T - 1, d)`."""
+        return (v * self.product(v)).sum((-2, -1))
 
     def noise(self, like: Tensor, generator: torch.Generator) -> Tensor:
         """A random gradient, the shape of `like` `(P, T - 1, d)`, in which every direction has the same share.

@@ -13,7 +13,7 @@ from torch import Tensor
 from egregium.geodesics.path_metric import PathMetric
 from egregium.geodesics.products import Products
 from egregium.geodesics.second_order import SecondOrder
-from egregium.numerics.conjugate import conjugate_gradients
+from egregium.numerics.conjugate import Linear, conjugate_gradients
 from egregium.numerics.derivatives import jacobian, jacobian_and_hessian, row_chunks, vjp
 from egregium.numerics.rows import Rows
 from egregium.numerics.tridiagonal import BlockTridiagonal
@@ -95,6 +95,14 @@ class Problem(Rows):
         t = torch.arange(1, segments, dtype=self.z0.dtype, device=self.z0.device) / segments
         return torch.lerp(self.z0[:, None], self.z1[:, None], t[None, :, None])
 
+    def energy(self, vertices: Tensor) -> Tensor:
+        """Energies `(P,)`. Cost: 1 decoder call a vertex."""
+        energies = []
+        for rows in self.held(vertices):
+            inner = self.immerse(vertices[rows].flatten(0, 1)).unflatten(0, vertices[rows].shape[:2])
+            energies.append(_energy(torch.cat([self.x0[rows, None], inner, self.x1[rows, None]], 1).diff(dim=1)))
+        return torch.cat(energies)
+
     def evaluate(self, vertices: Tensor) -> Evaluation:
         """Energy and gradient. Cost: 3 decoder calls a vertex."""
         parts = [self[rows]._evaluated(vertices[rows]) for rows in self.held(vertices)]
@@ -106,7 +114,7 @@ class Problem(Rows):
         x = torch.cat([self.x0[:, None], inner.reshape(p, n, -1), self.x1[:, None]], 1)
         step = x[:, 1:] - x[:, :-1]
         covector = 2 * (n + 1) * (step[:, :-1] - step[:, 1:])
-        energy = (n + 1) * (torch.linalg.vector_norm(step, dim=-1).double() ** 2).sum(-1)
+        energy = _energy(step)
         noise = 4 * torch.finfo(x.dtype).eps * (1 + (n + 1) * self.size / energy.sqrt())
         return Evaluation(x, energy, pull(covector.flatten(0, 1)).reshape(p, n, d), noise)
 
@@ -135,24 +143,43 @@ class Problem(Rows):
         """The energy's derivative `(P, T - 1, A)` in the images of the free vertices of curves `x` `(P, T + 1, A)`."""
         return 2 * (x.shape[1] - 1) * (2 * x[:, 1:-1] - x[:, :-2] - x[:, 2:])
 
+    def secant(self, vertices: Tensor, now: Evaluation, near: PathMetric, reach: Tensor) -> Linear:
+        """The change of the energy's gradient from `vertices`, where it is `now`, along variations v `(P, T - 1, d)`, per v.
+
+        Over displacements of the relative metric size `reach` `(P,)`, as `near` estimates it: the second variation as these feel
+        it, and for small ones the Hessian. Cost: 3 decoder calls a vertex.
+        """
+
+        def product(v: Tensor) -> Tensor:
+            square = near.square(v).double()
+            by = torch.where(square > 0, reach * (2 * now.energy / square).sqrt(), 1.0).to(v)[:, None, None]
+            return (self.evaluate(vertices + by * v).gradient - now.gradient) / by
+
+        return product
+
     def path_metric(self, vertices: Tensor) -> PathMetric:
         """The metric of curves from few of their nodes. Cost: some 3 d decoder calls a pair."""
         return PathMetric.along(self.immerse, self.nodes(vertices))
 
     def metric_step(
-        self, vertices: Tensor, now: Evaluation | None = None, near: PathMetric | None = None
+        self, vertices: Tensor, now: Evaluation | None = None, near: PathMetric | None = None, against: float | None = None
     ) -> tuple[Tensor, Tensor]:
         """First-order defect `(P,)`: relative metric size of the Gauss-Newton step left at `vertices`, and its noise floor.
 
         Where the problem is `wide` the step is computed by conjugate gradients preconditioned by the estimate `near`, until it
-        sees no more than a hundredth of the square left; what is left in directions that it damps may be more.
+        sees no more than a hundredth of the square left; what is left in directions that it damps may be more. Where all that is
+        asked is whether the step is larger than a size `against` it, no longer than that takes.
         Cost: 3 + 2 d decoder calls a vertex; where wide 3 + 4 k, with k products, at most PRODUCTS.
         """
         now = self.evaluate(vertices) if now is None else now
         if self.wide:
             near = self.path_metric(vertices) if near is None else near
             chunks = self.held(vertices)
-            square = [self[rows]._square_of_step(vertices[rows], now.gradient[rows], near[rows]) for rows in chunks]
+            bound = None if against is None else (2 * now.energy * now.noise.clamp_min(against) ** 2).to(vertices)
+            square = [
+                self[rows]._square_of_step(vertices[rows], now.gradient[rows], near[rows], None if bound is None else bound[rows])
+                for rows in chunks
+            ]
             size = (0.5 * torch.cat(square).double() / now.energy).sqrt()
             return size.nan_to_num(torch.inf), now.noise
         model = self.gauss_newton(vertices)
@@ -160,11 +187,16 @@ class Problem(Rows):
         size = (0.5 * model.quadratic(delta).double() / now.energy).clamp_min(0).sqrt()
         return torch.where(definite, size, torch.inf), now.noise
 
-    def _square_of_step(self, vertices: Tensor, gradient: Tensor, near: PathMetric) -> Tensor:
+    def _square_of_step(self, vertices: Tensor, gradient: Tensor, near: PathMetric, bound: Tensor | None) -> Tensor:
         """`<g, M^-1 g>` `(P,)`, M the metric, with what `near` tells of the rest."""
         products = Products.at(self.immerse, vertices)
-        solved = conjugate_gradients(products.metric, near.inverse, gradient, ROUGHLY, PRODUCTS)
+        solved = conjugate_gradients(products.metric, near.inverse, gradient, ROUGHLY, PRODUCTS, bound)
         return torch.where(solved.bent, torch.inf, solved.found + solved.left)
+
+
+def _energy(step: Tensor) -> Tensor:
+    """Of chords `(P, T, A)`, `(P,)`."""
+    return step.shape[1] * (torch.linalg.vector_norm(step, dim=-1).double() ** 2).sum(-1)
 
 
 def _normal_blocks(block: Tensor) -> BlockTridiagonal:

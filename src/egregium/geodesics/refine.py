@@ -114,7 +114,7 @@ def refine(problem: Problem, coarse: Solution, options: Options, segments: int, 
         if depth:
             finer = splines.doubled(problem[rows].nodes(solution.vertices))[:, 1:-1]
             model = None if solution.model is None else solution.model.prolonged()
-            found = options.solver.minimise(problem[rows], finer, options.finishing, model)
+            found = options.solver.minimise(problem[rows], finer, options.finishing(problem.wide), model)
             solution = replace(found, steps=found.steps + solution.steps)
         levels.add(rows, solution.x, solution.energy)
         looked = _promising(levels, rows, solution, options.rtol) | (depth + 1 == len(plan))

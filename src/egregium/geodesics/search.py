@@ -19,6 +19,8 @@ DISTINCT = 0.02
 OPEN = 4.0
 FAR = 1.2
 PUSH = 0.3
+PUSHES = (PUSH, 0.1, 0.03)
+SEEN = 0.1
 ESCAPES = 3
 
 
@@ -71,16 +73,22 @@ class Found(Rows):
 def minima(problem: Problem, solution: Solution, options: Options) -> Minima:
     """Leave saddles among critical curves along their steepest descent, both ways, and rectify what is found.
 
+    A direction of descent that conjugate gradients met, in wide problems, makes a saddle only if the energy falls along it by
+    what the tolerance can see: it need not be the steepest, and collapsed latent axes have many that lead nowhere.
+
     Curves that are far longer than their polygon, which then tunnels through a fold, are STALLED.
     """
     saddle = torch.zeros(len(problem), dtype=torch.bool, device=solution.x.device)
     rows = (solution.status == Status.CONVERGED).nonzero().flatten()
+    reach = options.exploring(problem.wide).tolerance
     for _ in range(ESCAPES):
         if not len(rows):
             break
-        minimum, descent, model = second_variation(problem[rows], solution[rows])
+        minimum, descent, model = second_variation(problem[rows], solution[rows], reach)
         if solution.model is not None and model is not None:
             solution = replace(solution, model=solution.model.updated(rows, model))
+        if problem.wide and model is None:
+            minimum = minimum | ~_falls(problem[rows], solution[rows], descent, options.rtol)
         saddle = saddle.index_copy(0, rows, ~minimum)
         rows, descent = rows[~minimum], descent[~minimum]
         if len(rows):
@@ -91,10 +99,21 @@ def minima(problem: Problem, solution: Solution, options: Options) -> Minima:
     return Minima(replace(solution, status=status), saddle, length)
 
 
+def _falls(problem: Problem, solution: Solution, descent: Tensor, rtol: float) -> Tensor:
+    """Whether the energy falls by more than SEEN of `rtol` somewhere along `descent`, `(P,)`, both ways on average.
+
+    The average leaves out the slope of curves that are critical only to the tolerance. Cost: 6 decoder calls a vertex.
+    """
+    energy = [
+        torch.stack([problem.energy(solution.vertices + side * push * descent) for side in (1, -1)]).mean(0) for push in PUSHES
+    ]
+    return torch.stack(energy).amin(0) < (1 - SEEN * rtol) * solution.energy
+
+
 def _escape(problem: Problem, solution: Solution, rows: Tensor, descent: Tensor, options: Options) -> Solution:
     here = solution.vertices[rows]
     both = torch.cat([here + PUSH * descent, here - PUSH * descent])
-    tried = options.solver.minimise(problem[rows.repeat(2)], both, options.exploring)
+    tried = options.solver.minimise(problem[rows.repeat(2)], both, options.exploring(problem.wide))
     first, second = tried[: len(rows)], tried[len(rows) :]
     best = second.where(second.energy < first.energy, first)
     lower = (best.status == Status.CONVERGED) & (best.energy < solution.energy[rows])
@@ -110,7 +129,7 @@ def search(problem: Problem, starts: Candidates, segments: int, options: Options
     or for `every` pair.
     """
     first, *others = starts.vertices(segments)
-    best = minima(problem, options.solver.minimise(problem, first, options.exploring), options)
+    best = minima(problem, options.solver.minimise(problem, first, options.exploring(problem.wide)), options)
     found = Found(best.solution, best.saddle, best.length, torch.full_like(best.length, torch.nan))
     closed = (best.solution.status == Status.CONVERGED) & (best.length <= OPEN * problem.least)
     rows = (~closed | every).nonzero().flatten()
@@ -140,7 +159,7 @@ def _insured(found: Found, problem: Problem, rows: Tensor, starts: Sequence[Tens
     together = max(1, len(problem) // len(rows))
     for k in range(0, len(starts), together):
         some = starts[k : k + together]
-        tried = options.solver.minimise(problem[rows.repeat(len(some))], torch.cat(list(some)), options.exploring)
+        tried = options.solver.minimise(problem[rows.repeat(len(some))], torch.cat(list(some)), options.exploring(problem.wide))
         for one in torch.arange(len(tried.steps), device=rows.device).chunk(len(some)):
             found = _with_tried(found, problem, rows, tried[one], options)
     return found

@@ -24,7 +24,9 @@ class Conjugate:
     descent: Tensor
 
 
-def conjugate_gradients(product: Linear, inverse: Linear, b: Tensor, share: float, most: int) -> Conjugate:
+def conjugate_gradients(
+    product: Linear, inverse: Linear, b: Tensor, share: float, most: int, against: Tensor | None = None
+) -> Conjugate:
     """Solve `M x = b` `(P, n, d)` until `<r, N r>` of the residual r is at most `share` of `<b, N b>`, N the `inverse`.
 
     `product` and `inverse` take and give `(P, n, d)`, row by row; N is positive, and the nearer to `M^-1` the better.
@@ -32,6 +34,8 @@ def conjugate_gradients(product: Linear, inverse: Linear, b: Tensor, share: floa
     Args:
         share: what may be left of each row.
         most: products at most.
+        against: numbers `(P,)`, where all that is asked is whether `<b, M^-1 b>` exceeds them: rows stop when it does, or
+            when `<r, N r>` is at most `share` of them.
 
     References: Hestenes and Stiefel 1952; negative curvature: Dembo and Steihaug 1983 (Math. Program. 26).
 
@@ -44,6 +48,7 @@ def conjugate_gradients(product: Linear, inverse: Linear, b: Tensor, share: floa
     direction = near = inverse(b)
     left = start = _dot(residual, near)
     descent, bent, active = torch.zeros_like(b), torch.zeros_like(start, dtype=torch.bool), start > 0
+    found, enough = torch.zeros_like(start), share * (start if against is None else torch.maximum(start, against))
     for _ in range(most):
         if not active.any():
             break
@@ -53,13 +58,15 @@ def conjugate_gradients(product: Linear, inverse: Linear, b: Tensor, share: floa
         bent, descent = bent | now_bent, torch.where(_column(now_bent), direction, descent)
         active = active & ~now_bent
         weight = torch.where(active, left / curvature, 0.0)
-        x = x + _column(weight) * direction
+        x, found = x + _column(weight) * direction, found + weight * left
         residual = residual - _column(weight) * image
         near = inverse(residual)
         after = torch.where(active, _dot(residual, near), left)
         direction = near + _column(torch.where(active, after / left, 0.0)) * direction
         left = after
-        active = active & (left > share * start)
+        active = active & (left > enough)
+        if against is not None:
+            active = active & (found <= against)
     return Conjugate(x, _dot(b, x), left, bent, descent)
 
 

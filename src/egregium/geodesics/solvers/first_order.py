@@ -16,7 +16,7 @@ def met(
 
     `near` is an estimate of the metric, if there is one at hand. Cost: that of `Problem.metric_step`.
     """
-    size, noise = problem.metric_step(vertices, now, near)
+    size, noise = problem.metric_step(vertices, now, near, termination.tolerance)
     return size <= noise.clamp_min(termination.tolerance)
 
 

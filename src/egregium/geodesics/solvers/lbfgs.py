@@ -53,7 +53,8 @@ class _History(Rows):
 
     def direction(self, problem: Problem, vertices: Tensor, now: Evaluation) -> Tensor:
         """Minus the inverse Hessian's estimate times the gradient."""
-        return -self.secants.inverse(now.gradient, self.near.inverse)
+        unit = self.secants.unit(self.near.inverse)[:, None, None]
+        return -self.secants.inverse(now.gradient, lambda q: unit * self.near.inverse(q))
 
     def learned(self, moved: Tensor, step: Tensor, change: Tensor) -> "_History":
         return _History(self.secants.learned(moved, step, change), self.near)
