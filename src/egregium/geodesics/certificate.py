@@ -21,6 +21,8 @@ LOOKED_AT_WIDE = 3
 SUSPECT = 1e-4
 SHARE = 1e-2
 PRODUCTS = 60
+FEW = 30  # where the tolerance is COARSE
+COARSE = 3e-3
 
 
 def second_variation(
@@ -82,7 +84,7 @@ def _searched(problem: Problem, solution: Solution, reach: float) -> tuple[Tenso
     secant = problem.secant(vertices, now, near, resolved)
     noise = near.noise(vertices, torch.Generator().manual_seed(0))
     share = SHARE / noise[0].numel()
-    found = conjugate_gradients(lambda v: secant(v) + margin * near.product(v), near.inverse, noise, share, PRODUCTS)
+    found = conjugate_gradients(lambda v: secant(v) + margin * near.product(v), near.inverse, noise, share, FEW if reach >= COARSE else PRODUCTS)
     descent, rows = torch.zeros_like(vertices), found.bent.nonzero().flatten()
     if len(rows):
         descent[rows] = _unit(problem[rows], vertices[rows], now.energy[rows], near[rows], found.descent[rows])

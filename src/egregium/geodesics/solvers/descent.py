@@ -14,6 +14,7 @@ from egregium.numerics.rows import Rows
 from egregium.status import Status
 
 IDLE = 30
+AGAIN = 0.7
 
 
 class Memory(Protocol):
@@ -144,7 +145,7 @@ class _State(Rows):
         if look.any():
             part = self[look]
             converged[look] = met(part.problem, part.vertices, part.now, termination, part.memory.near)
-        bar = torch.where(look & ~converged, 0.5 * size, self.bar)
+        bar = torch.where(look & ~converged, AGAIN * size, self.bar)
         idle = torch.where(size < self.least, 0, self.idle + 1)
         return replace(self, bar=bar, least=torch.fmin(self.least, size), idle=idle), converged
 
