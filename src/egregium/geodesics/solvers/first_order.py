@@ -1,5 +1,7 @@
 """Whether a curve meets the first-order condition, asked in the same way of every solver's result."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -7,6 +9,7 @@ from egregium.geodesics.path_metric import PathMetric
 from egregium.geodesics.problem import Evaluation, Problem
 from egregium.geodesics.solvers.base import Termination
 from egregium.numerics.conjugate import conjugate_gradients
+from egregium.numerics.rows import Rows
 from egregium.status import Status
 
 COARSE = 3e-3
@@ -14,23 +17,34 @@ ROUGHLY = 0.01
 PRODUCTS = 12
 
 
-def met(
+@dataclass(frozen=True)
+class Asked(Rows):
+    """Where the first-order condition is `met` `(P,)`, and the `step` `(P, T - 1, d)` that asking found, 0 where none."""
+
+    met: Tensor
+    step: Tensor
+
+
+def asked(
     problem: Problem, vertices: Tensor, now: Evaluation, termination: Termination, near: PathMetric | None = None
-) -> Tensor:
-    """Where the metric step left at `vertices` `(P, T - 1, d)` is at most the tolerance or its noise floor, `(P,)`.
+) -> Asked:
+    """Where the metric step left at `vertices` `(P, T - 1, d)` is at most the tolerance or its noise floor.
 
     `near` is an estimate of the metric, if there is one at hand. Cost: that of `Problem.metric_step`; less where that is
     `promised` instead, in wide problems whose tolerance is COARSE.
     """
     if problem.wide and termination.tolerance >= COARSE:
         near = problem.path_metric(vertices) if near is None else near
-        return promised(problem, vertices, now, termination.tolerance, near) <= now.noise.clamp_min(termination.tolerance)
+        size, step = promised(problem, vertices, now, termination.tolerance, near)
+        return Asked(size <= now.noise.clamp_min(termination.tolerance), step)
     size, noise = problem.metric_step(vertices, now, near, termination.tolerance)
-    return size <= noise.clamp_min(termination.tolerance)
+    return Asked(size <= noise.clamp_min(termination.tolerance), torch.zeros_like(vertices))
 
 
-def promised(problem: Problem, vertices: Tensor, now: Evaluation, tolerance: float, near: PathMetric) -> Tensor:
-    """Root of the relative decrease `(P,)` of the energy that second differences over the `tolerance` promise.
+def promised(
+    problem: Problem, vertices: Tensor, now: Evaluation, tolerance: float, near: PathMetric
+) -> tuple[Tensor, Tensor]:
+    """Root of the relative decrease `(P,)` of the energy that second differences over the `tolerance` promise, and for which step.
 
     Where the Hessian is the metric, the size of the metric step. From few conjugate gradients: of a badly conditioned decoder
     they saw a half to two thirds of the size, of whose square lengths err by half. Cost: 3 decoder calls a vertex and product,
@@ -40,9 +54,9 @@ def promised(problem: Problem, vertices: Tensor, now: Evaluation, tolerance: flo
     product = problem.secant(vertices, now, near, now.noise.sqrt().clamp_min(tolerance))
     solved = conjugate_gradients(product, near.inverse, now.gradient, ROUGHLY, PRODUCTS, bound.to(vertices))
     size = (0.5 * (solved.found + solved.left).double() / now.energy).sqrt()
-    return size.nan_to_num(torch.inf)
+    return size.nan_to_num(torch.inf), -solved.x
 
 
 def judged(problem: Problem, vertices: Tensor, now: Evaluation, termination: Termination, otherwise: Tensor) -> Tensor:
     """Statuses `(P,)` of curves that are given up: CONVERGED where the condition is met all the same, else `otherwise`."""
-    return torch.where(met(problem, vertices, now, termination), int(Status.CONVERGED), otherwise).to(torch.int8)
+    return torch.where(asked(problem, vertices, now, termination).met, int(Status.CONVERGED), otherwise).to(torch.int8)
