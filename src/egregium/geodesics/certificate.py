@@ -17,7 +17,6 @@ REACH = 1e-3
 SOFT = 0.025
 AGED = 3.5
 LOOKED_AT = 5
-LOOKED_AT_WIDE = 3
 SUSPECT = 1e-4
 SHARE = 1e-2
 PRODUCTS = 60
@@ -119,22 +118,18 @@ def degenerate(problem: Problem, vertices: Tensor) -> Tensor:
     """Whether the decoder loses rank at one of 5 nodes of the curve, of 3 where wide, both ends among them, `(P,)`.
 
     Judged after scaling each latent axis to unit speed. Where wide, differences over short distances clear the decoders that
-    are far from losing rank there, and only the others are judged by derivatives: a rank that is lost at one point and not
-    beside it is overlooked.
+    are far from losing rank in the middle, and only the others are judged by derivatives there: a rank that is lost at one
+    point and not beside it is overlooked.
     """
-    z, nodes = problem.nodes(vertices), LOOKED_AT_WIDE if problem.wide else LOOKED_AT
-    z = z[:, torch.linspace(0, z.shape[1] - 1, nodes).round().long().unique()]
-    width = problem.x0.shape[-1]
+    z, width = problem.nodes(vertices), problem.x0.shape[-1]
     if not problem.wide:
+        z = z[:, torch.linspace(0, z.shape[1] - 1, LOOKED_AT).round().long().unique()]
         return rank_lost(problem.immerse, z.flatten(0, 1), width).unflatten(0, z.shape[:2]).any(-1)
-    extent = (problem.z1 - problem.z0).abs().amax(-1).repeat_interleave(z.shape[1])
-    near = _least_of(estimated(problem.immerse, z.flatten(0, 1), extent)).unflatten(0, z.shape[:2]).amin(-1)
-    suspects = (near < SUSPECT).nonzero().flatten()
-    lost = torch.zeros_like(near, dtype=torch.bool)
-    if not len(suspects):
-        return lost
-    found = rank_lost(problem.immerse, z[suspects].flatten(0, 1), width).unflatten(0, (-1, z.shape[1])).any(-1)
-    return lost.index_copy(0, suspects, found)
+    lost = (_least_of(problem.end_metrics().flatten(0, 1)) < _singular(z.dtype)).unflatten(0, (-1, 2)).any(-1)
+    middle = z[:, (z.shape[1] - 1) // 2]
+    near = _least_of(estimated(problem.immerse, middle, (problem.z1 - problem.z0).abs().amax(-1)))
+    rows = (~lost & (near < SUSPECT)).nonzero().flatten()
+    return lost.index_copy(0, rows, rank_lost(problem.immerse, middle[rows], width)) if len(rows) else lost
 
 
 def rank_lost(immerse: Map, z: Tensor, width: int) -> Tensor:
@@ -142,11 +137,16 @@ def rank_lost(immerse: Map, z: Tensor, width: int) -> Tensor:
 
     Judged after scaling each latent axis to unit speed. Cost: 3 + 2 d decoder calls a point.
     """
-    tolerance, lost = 1e-14 if z.dtype == torch.float64 else 1e-9, []
+    lost = []
     for rows in row_chunks(len(z), z.shape[-1] * width):
         block = jacobian(immerse, z[rows]).double()
-        lost.append(_least_of(block.mT @ block) < tolerance)
+        lost.append(_least_of(block.mT @ block) < _singular(z.dtype))
     return torch.cat(lost)
+
+
+def _singular(dtype: torch.dtype) -> float:
+    """Least eigenvalues below this are rank lost, of Jacobians computed in `dtype`."""
+    return 1e-14 if dtype == torch.float64 else 1e-9
 
 
 def _least_of(metric: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ only through their images, so its critical values are exactly invariant under re
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -43,7 +43,8 @@ class Evaluation(Rows):
 class Problem(Rows):
     """P pairs of end points `z0, z1` `(P, d)` with their images `x0, x1` `(P, A)` under `immerse`.
 
-    `least` `(P,)` bounds the distance from below: the chord, or what the space knows better.
+    `least` `(P,)` bounds the distance from below: the chord, or what the space knows better. `ends` `(P, 2, d, d)` are the
+    metrics at the end points, in float64, which wide problems use everywhere.
     """
 
     immerse: Callable[[Tensor], Tensor]
@@ -52,12 +53,14 @@ class Problem(Rows):
     x0: Tensor
     x1: Tensor
     least: Tensor
+    ends: Tensor | None = None
 
     @classmethod
     def between(cls, space: ImmersedSpace, z0: Tensor, z1: Tensor) -> "Problem":
         """The problem of joining prepared points `z0, z1` `(P, d)` of `space`."""
         x0, x1 = space.immerse(torch.cat([z0, z1])).chunk(2)
-        return cls(space.immerse, z0, z1, x0, x1, space.least_distance(z0, z1).double())
+        problem = cls(space.immerse, z0, z1, x0, x1, space.least_distance(z0, z1).double())
+        return replace(problem, ends=problem.end_metrics()) if problem.wide else problem
 
     def __len__(self) -> int:
         return len(self.z0)
@@ -81,6 +84,16 @@ class Problem(Rows):
     def wide(self) -> bool:
         """Whether there are too many latent dimensions for Jacobians at every vertex."""
         return self.z0.shape[-1] >= WIDE
+
+    def end_metrics(self) -> Tensor:
+        """The metrics `(P, 2, d, d)` at `z0` and `z1`, in float64. Cost: 6 + 4 d decoder calls a pair, where not known."""
+        if self.ends is not None:
+            return self.ends
+        z, grams = torch.stack([self.z0, self.z1], 1).flatten(0, 1), []
+        for rows in row_chunks(len(z), z.shape[-1] * self.x0.shape[-1], CACHED):
+            block = jacobian(self.immerse, z[rows]).double()
+            grams.append(block.mT @ block)
+        return torch.cat(grams).unflatten(0, (-1, 2))
 
     def held(self, vertices: Tensor) -> list[slice]:
         """Slices of pairs whose graphs at free vertices `(P, T - 1, d)` are held together, so that memory stays bounded."""
@@ -158,8 +171,8 @@ class Problem(Rows):
         return product
 
     def path_metric(self, vertices: Tensor) -> PathMetric:
-        """The metric of curves from few of their nodes. Cost: some 3 d decoder calls a pair."""
-        return PathMetric.along(self.immerse, self.nodes(vertices))
+        """The metric of curves from few of their nodes. Cost: d + 1 decoder calls a pair, and those of `end_metrics`."""
+        return PathMetric.along(self.immerse, self.nodes(vertices), self.end_metrics())
 
     def metric_step(
         self, vertices: Tensor, now: Evaluation | None = None, near: PathMetric | None = None, against: float | None = None

@@ -13,7 +13,7 @@ from egregium.geodesics.problem import Problem
 from egregium.geodesics.solvers.base import Solution
 from egregium.geodesics.starts import TUNNELLED
 from egregium.numerics import splines
-from egregium.numerics.derivatives import jacobian
+from egregium.numerics.derivatives import Map, jacobian, vjp
 from egregium.numerics.rows import Rows
 from egregium.status import Status
 
@@ -37,21 +37,29 @@ class Certified(Rows):
 
 @dataclass(frozen=True)
 class _Frames:
-    """Orthonormal ambient frames of the tangent spaces at one end of each pair: `J = Q R`."""
+    """Orthonormal ambient frames of the tangent spaces at one end `z` of each pair: `J = Q R`; of wide problems R alone."""
 
-    q: Tensor
+    immerse: Map
+    z: Tensor
+    q: Tensor | None
     r: Tensor
 
     @staticmethod
-    def at(problem: Problem, z: Tensor) -> "_Frames":
-        return _Frames(*torch.linalg.qr(jacobian(problem.immerse, z)))
+    def at(problem: Problem, end: int) -> "_Frames":
+        z = (problem.z0, problem.z1)[end]
+        if problem.wide:
+            return _Frames(problem.immerse, z, None, torch.linalg.cholesky_ex(problem.end_metrics()[:, end], upper=True)[0])
+        return _Frames(problem.immerse, z, *torch.linalg.qr(jacobian(problem.immerse, z)))
 
     def coefficients(self, rows: Tensor, tangent: Tensor) -> Tensor:
-        return torch.einsum("pad,pa->pd", self.q[rows], tangent).double()
+        if self.q is not None:
+            return torch.einsum("pad,pa->pd", self.q[rows], tangent).double()
+        pulled = vjp(self.immerse, self.z[rows])[1](tangent).double()
+        return torch.linalg.solve_triangular(self.r[rows].mT, pulled[..., None], upper=False)[..., 0]
 
     def latent(self, rows: Tensor, coefficients: Tensor, length: Tensor) -> Tensor:
         unit = coefficients / coefficients.norm(dim=-1, keepdim=True) * length[:, None]
-        return torch.linalg.solve_triangular(self.r[rows].double(), unit[..., None], upper=True)[..., 0].to(self.r.dtype)
+        return torch.linalg.solve_triangular(self.r[rows].double(), unit[..., None], upper=True)[..., 0].to(self.z)
 
 
 class _Levels:
@@ -59,7 +67,7 @@ class _Levels:
 
     def __init__(self, problem: Problem, rough: bool) -> None:
         self.problem, self.rough = problem, rough
-        self.ends = {"start": _Frames.at(problem, problem.z0), "end": _Frames.at(problem, problem.z1)}
+        self.ends = {"start": _Frames.at(problem, 0), "end": _Frames.at(problem, 1)}
         self.levels: list[dict[str, Tensor]] = []
 
     def add(self, rows: Tensor, x: Tensor, energy: Tensor) -> None:

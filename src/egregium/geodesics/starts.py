@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from egregium.geodesics.measure import polygon
-from egregium.geodesics.path_metric import estimated
 from egregium.geodesics.problem import Problem
 from egregium.numerics.derivatives import jacobian, vjp
 from egregium.numerics.splines import doubled, resampled
@@ -111,12 +110,12 @@ def along_chord(problem: Problem) -> Tensor:
     Each vertex is one Levenberg-Marquardt step further than the one before, towards the next point of the ambient segment
     from `x0` to `x1`: built from decoded quantities, hence to first order independent of the latent coordinates.
     Where wide all steps use the metric of the end that they started from.
-    Cost: some `16 (5 + 2 d)` decoder calls a pair; where wide `64 + 2 d`.
+    Cost: some `16 (5 + 2 d)` decoder calls a pair; where wide 64.
     """
     half = WALK // 2
     ends, goals = torch.cat([problem.z0, problem.z1]), torch.cat([problem.x1, problem.x0])
     origins = torch.cat([problem.x0, problem.x1])
-    walked, z, known = [], ends, _known(problem, ends) if problem.wide else None
+    walked, z, known = [], ends, _known(problem) if problem.wide else None
     for k in range(1, half + 1):
         target = torch.lerp(origins, goals, k / WALK)
         for _ in range(CORRECTIONS):
@@ -159,10 +158,9 @@ def _halves(pairs: int) -> tuple[slice, slice]:
     return slice(0, pairs), slice(pairs, 2 * pairs)
 
 
-def _known(problem: Problem, ends: Tensor) -> Tensor:
-    """Estimates of the metrics at both ends, damped."""
-    extent = (problem.z1 - problem.z0).abs().amax(-1).repeat(2)
-    return _damped(estimated(problem.immerse, ends, extent))
+def _known(problem: Problem) -> Tensor:
+    """The metrics at all first ends, then at all last ones, damped."""
+    return _damped(problem.end_metrics().transpose(0, 1).flatten(0, 1)).to(problem.z0)
 
 
 def _metric(problem: Problem, z: Tensor) -> Tensor:
