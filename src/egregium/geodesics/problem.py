@@ -97,7 +97,8 @@ class Problem(Rows):
 
     def held(self, vertices: Tensor) -> list[slice]:
         """Slices of pairs whose graphs at free vertices `(P, T - 1, d)` are held together, so that memory stays bounded."""
-        return row_chunks(max(1, len(self)), vertices.shape[1] * self.x0.shape[-1], HELD)
+        budget = CACHED if self.wide and not vertices.is_cuda else HELD
+        return row_chunks(max(1, len(self)), vertices.shape[1] * self.x0.shape[-1], budget)
 
     def nodes(self, vertices: Tensor) -> Tensor:
         """Free vertices `(P, T - 1, d)` with the ends put back, `(P, T + 1, d)`."""
@@ -165,8 +166,12 @@ class Problem(Rows):
 
         def product(v: Tensor) -> Tensor:
             square = near.square(v).double()
-            by = torch.where(square > 0, reach * (2 * now.energy / square).sqrt(), 1.0).to(v)[:, None, None]
-            return (self.evaluate(vertices + by * v).gradient - now.gradient) / by
+            by = torch.where(square > 0, reach * (2 * now.energy / square).sqrt(), 0.0).to(v)[:, None, None]
+            rows = (square > 0).nonzero().flatten()
+            if not len(rows):
+                return torch.zeros_like(v)
+            there = self[rows].evaluate(vertices[rows] + by[rows] * v[rows]).gradient
+            return torch.zeros_like(v).index_copy(0, rows, (there - now.gradient[rows]) / by[rows])
 
         return product
 

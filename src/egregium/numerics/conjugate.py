@@ -29,7 +29,8 @@ def conjugate_gradients(
 ) -> Conjugate:
     """Solve `M x = b` `(P, n, d)` until `<r, N r>` of the residual r is at most `share` of `<b, N b>`, N the `inverse`.
 
-    `product` and `inverse` take and give `(P, n, d)`, row by row; N is positive, and the nearer to `M^-1` the better.
+    `product` and `inverse` take and give `(P, n, d)`, row by row; N is positive, and the nearer to `M^-1` the better. Rows that
+    are finished are 0 in what `product` is asked for.
 
     Args:
         share: what may be left of each row.
@@ -45,9 +46,10 @@ def conjugate_gradients(
     [1.0, 0.5, 0.25]
     """
     x, residual = torch.zeros_like(b), b
-    direction = near = inverse(b)
+    near = inverse(b)
     left = start = _dot(residual, near)
     descent, bent, active = torch.zeros_like(b), torch.zeros_like(start, dtype=torch.bool), start > 0
+    direction = torch.where(_column(active), near, 0.0)
     found, enough = torch.zeros_like(start), share * (start if against is None else torch.maximum(start, against))
     for _ in range(most):
         if not active.any():
@@ -62,11 +64,11 @@ def conjugate_gradients(
         residual = residual - _column(weight) * image
         near = inverse(residual)
         after = torch.where(active, _dot(residual, near), left)
-        direction = near + _column(torch.where(active, after / left, 0.0)) * direction
-        left = after
+        ratio, left = after / left, after
         active = active & (left > enough)
         if against is not None:
             active = active & (found <= against)
+        direction = torch.where(_column(active), near + _column(ratio) * direction, 0.0)
     return Conjugate(x, _dot(b, x), left, bent, descent)
 
 
