@@ -137,8 +137,11 @@ def search(problem: Problem, starts: Candidates, segments: int, options: Options
 
 
 def widened(found: Found, problem: Problem, several: Tensor, segments: int, options: Options) -> Found:
-    """`found` after the latent line bent to all sides was tried too, for the pairs that may have `several` minima."""
-    rows = several.nonzero().flatten()
+    """`found` after the latent line bent to all sides was tried too, for the pairs that may have `several` minima.
+
+    Not where wide: there are too many sides.
+    """
+    rows = several.nonzero().flatten()[: 0 if problem.wide else None]
     return _insured(found, problem, rows, bent(problem[rows], segments), options) if len(rows) else found
 
 

@@ -115,7 +115,7 @@ class _State(Rows):
     """Everything that belongs to the pairs still at work; `rows` are their places in the original problem.
 
     `bar` is the predicted size of step below which the first-order condition is asked for next, `least` the smallest
-    one so far, `idle` the number of steps in which neither it nor the energy fell.
+    one so far, `idle` the number of steps since it or, by more than rounding, the energy last fell; that was `mark` then.
     """
 
     problem: Problem
@@ -127,6 +127,7 @@ class _State(Rows):
     bar: Tensor
     least: Tensor
     idle: Tensor
+    mark: Tensor
 
     @staticmethod
     def start(problem: Problem, vertices: Tensor, memory: Memory, termination: Termination) -> "_State":
@@ -134,7 +135,8 @@ class _State(Rows):
         rows = torch.arange(len(problem), device=vertices.device)
         count = torch.zeros_like(rows, dtype=torch.int32)
         bar = torch.full_like(now.energy, termination.tolerance)
-        return _State(problem, rows, vertices, now, memory, count, bar, torch.full_like(bar, torch.inf), count.clone())
+        never = torch.full_like(bar, torch.inf)
+        return _State(problem, rows, vertices, now, memory, count, bar, never, count.clone(), now.energy)
 
     def solution(self, status: Tensor) -> Solution:
         return Solution(self.vertices, self.now.x, self.now.energy, self.steps, status)
@@ -159,7 +161,7 @@ class _State(Rows):
         vertices, now, moved = search.along(self.problem, self.vertices, self.now, direction, slope)
         memory = self.memory.learned(moved, vertices - self.vertices, now.gradient - self.now.gradient)
         memory, forgot = memory.forgotten(~moved)
-        fell = now.energy < self.now.energy * (1 - now.noise)
-        idle = torch.where(fell, 0, self.idle)
+        fell = now.energy < self.mark * (1 - now.noise)
+        idle, mark = torch.where(fell, 0, self.idle), torch.where(fell, now.energy, self.mark)
         stuck = (~moved & ~forgot) | (idle >= IDLE)
-        return replace(self, vertices=vertices, now=now, memory=memory, steps=self.steps + 1, idle=idle), stuck
+        return replace(self, vertices=vertices, now=now, memory=memory, steps=self.steps + 1, idle=idle, mark=mark), stuck
