@@ -50,7 +50,7 @@ def conjugate_gradients(
     left = start = _dot(residual, near)
     descent, bent, active = torch.zeros_like(b), torch.zeros_like(start, dtype=torch.bool), start > 0
     direction = torch.where(_column(active), near, 0.0)
-    found, enough = torch.zeros_like(start), share * (start if against is None else torch.maximum(start, against))
+    found, enough = torch.zeros_like(start), share * (start if against is None else against)
     for _ in range(most):
         if not active.any():
             break

@@ -13,7 +13,7 @@ from egregium.numerics.rows import Rows
 from egregium.status import Status
 
 COARSE = 3e-3
-ROUGHLY = 0.01
+ROUGHLY = 0.25
 PRODUCTS = 12
 
 
