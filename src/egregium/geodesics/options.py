@@ -108,13 +108,17 @@ class Options:
     def exploring(self, wide: bool) -> Termination:
         """Of coarse curves: lengths err by half the square of the metric step, and by more where the energy is soft.
 
-        Where `wide` first-order methods pay dearly for every digit of the step: an eighth of `rtol` is left of the length.
+        Where `wide` first-order methods pay dearly for every digit of the step, and coarse curves solved further than their
+        segments are good for zigzag: half of `rtol` is left of the length, for finer ones to mend.
         """
-        return Termination((0.5 if wide and self.rough else 0.2) * self.rtol**0.5, self.max_steps)
+        return Termination((1.0 if wide and self.rough else 0.2) * self.rtol**0.5, self.max_steps)
 
     def finishing(self, wide: bool) -> Termination:
-        """Of refined curves: directions err by the step itself, magnified at the ends; for a rough `rtol` not where `wide`."""
-        return self.exploring(wide) if wide and self.rough else Termination(self.rtol, self.max_steps)
+        """Of refined curves: directions err by the step itself, magnified at the ends.
+
+        Where `wide` and the tolerance rough no directions are promised: an eighth of `rtol` is left of the length.
+        """
+        return Termination(0.5 * self.rtol**0.5 if wide and self.rough else self.rtol, self.max_steps)
 
     def plan(self, coarse: int) -> list[int]:
         """Numbers of segments from `coarse` to fine."""

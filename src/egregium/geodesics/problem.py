@@ -90,7 +90,7 @@ class Problem(Rows):
         if self.ends is not None:
             return self.ends
         z, grams = torch.stack([self.z0, self.z1], 1).flatten(0, 1), []
-        for rows in row_chunks(len(z), z.shape[-1] * self.x0.shape[-1], CACHED):
+        for rows in row_chunks(len(z), z.shape[-1] * self.x0.shape[-1], HELD):
             block = jacobian(self.immerse, z[rows]).double()
             grams.append(block.mT @ block)
         return torch.cat(grams).unflatten(0, (-1, 2))

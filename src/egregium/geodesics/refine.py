@@ -118,6 +118,7 @@ def refine(problem: Problem, coarse: Solution, options: Options, segments: int, 
     rows = torch.arange(len(problem), device=problem.z0.device)
     levels, solution = _Levels(problem, options.rough), coarse
     parts, order, plan = [], [], options.plan(segments)
+    least = 1 if problem.wide and options.rough else 0  # coarse curves of wide problems were solved roughly
     for depth in range(len(plan)):
         if depth:
             finer = splines.doubled(problem[rows].nodes(solution.vertices))[:, 1:-1]
@@ -125,7 +126,7 @@ def refine(problem: Problem, coarse: Solution, options: Options, segments: int, 
             found = options.solver.minimise(problem[rows], finer, options.finishing(problem.wide), model)
             solution = replace(found, steps=found.steps + solution.steps)
         levels.add(rows, solution.x, solution.energy)
-        looked = _promising(levels, rows, solution, options.rtol) | (depth + 1 == len(plan))
+        looked = _promising(levels, rows, solution, options.rtol) & (depth >= least) | (depth + 1 == len(plan))
         if not looked.any():
             continue
         certified, done = _certified(levels, rows[looked], solution[looked], options.rtol)

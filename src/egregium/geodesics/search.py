@@ -80,7 +80,7 @@ def minima(problem: Problem, solution: Solution, options: Options) -> Minima:
     """
     saddle = torch.zeros(len(problem), dtype=torch.bool, device=solution.x.device)
     rows = (solution.status == Status.CONVERGED).nonzero().flatten()
-    reach = options.exploring(problem.wide).tolerance
+    reach = options.finishing(problem.wide).tolerance
     for _ in range(ESCAPES):
         if not len(rows):
             break
