@@ -8,8 +8,8 @@ from egregium.geodesics.problem import Problem
 from egregium.geodesics.products import Products
 from egregium.geodesics.second_order import SecondOrder
 from egregium.geodesics.solvers.base import Solution
-from egregium.numerics.conjugate import conjugate_gradients
 from egregium.numerics.derivatives import Map, jacobian, row_chunks
+from egregium.numerics.lanczos import lowest
 from egregium.numerics.tridiagonal import BlockTridiagonal
 
 CURVATURE_MARGIN = 1e-3
@@ -18,24 +18,26 @@ SOFT = 0.025
 AGED = 3.5
 LOOKED_AT = 5
 SUSPECT = 1e-4
-SHARE = 1e-2
 PRODUCTS = 60
-FEW = 30  # where the tolerance is COARSE
-COARSE = 3e-3
+FEW = 30
+COARSE = 1e-4
+LOWEST = 3
+PUSHES = (0.3, 0.1, 0.03, 0.01)
+SEEN = 0.1
 
 
 def second_variation(
-    problem: Problem, solution: Solution, reach: float = REACH
+    problem: Problem, solution: Solution, rtol: float = 0.0
 ) -> tuple[Tensor, Tensor, SecondOrder | None]:
     """Whether the exact Hessian of the energy is positive `(P,)`, a metric unit step of descent where it is not, and the model.
 
     Positivity is asked of H with a little of the diagonal blocks of the Gauss-Newton metric M added, so that families of
     equally short curves, where H is singular, are no saddles. The step `(P, T - 1, d)` is the lowest generalised eigenvector
-    with `<v, M v> / 2 = E`. Solutions without a model of wide problems are only searched for directions of descent, as
-    displacements of the relative metric size `reach` feel them, and have no model afterwards either.
+    with `<v, M v> / 2 = E`. Solutions without a model of wide problems are only searched for directions along which the energy
+    falls by what `rtol` can see, and have no model afterwards either.
     """
     if problem.wide and solution.model is None:
-        return *_searched(problem, solution, reach), None
+        return *_searched(problem, solution, rtol), None
     whole = problem.second_order(solution.vertices, solution.x)
     model, hessian = whole.metric, whole.hessian
     margin = torch.full_like(problem.z0[:, 0], CURVATURE_MARGIN)
@@ -62,32 +64,52 @@ def steepest_descent(metric: BlockTridiagonal, hessian: BlockTridiagonal, energy
     return step.index_copy(0, rows, (found * unit[:, None]).unflatten(-1, (n, d)))
 
 
-def _searched(problem: Problem, solution: Solution, reach: float) -> tuple[Tensor, Tensor]:
-    """Whether conjugate gradients meet no direction of descent, and a unit step along the one that they met.
+def _searched(problem: Problem, solution: Solution, rtol: float) -> tuple[Tensor, Tensor]:
+    """Whether the energy falls along none of the LOWEST directions that Lanczos' method finds, and a step along which it does.
 
-    Their products are changes of the gradient over displacements of the size `reach`: directions along which the energy falls
-    no further than that, and is a wall beyond, as along collapsed latent axes, are none. The unit is that of the metric or of
-    its damped estimate, whichever is shorter: a unit step of the metric's along what it hardly sees leaves the latent space.
+    It must fall by what `rtol` can see, both ways on average, which leaves out the slope of curves that are critical only to a
+    tolerance: along collapsed latent axes there are many directions of negative curvature that end at a wall at once. Steps are
+    units of the metric or of its damped estimate, whichever is shorter: a unit of the metric's along what it hardly sees leaves
+    the latent space. The one returned falls furthest at PUSHES[0] of it.
 
-    They start from noise in which every direction has its share, and go on until no more than SHARE of one is left, or for
-    PRODUCTS products. What they meet is a proof, up to rounding; that they meet nothing is none: a narrow direction may have
-    had next to no share. The same for equal pairs, since the noise is.
+    Lanczos' method starts from noise in which every direction has its share. That the energy falls is a proof; that it does not
+    is none: a narrow direction may have had next to no share. The same for equal pairs, since the noise is.
 
-    Cost: 3 (k + 1) decoder calls a vertex, k products, commonly 10 to 20.
+    Cost: 3 decoder calls a vertex and product, PRODUCTS of them, FEW where the tolerance is COARSE.
 
     References: Kuczynski and Wozniakowski 1992 (SIAM J. Matrix Anal. Appl. 13), the largest eigenvalue from a random start.
     """
-    vertices, near, now = solution.vertices, problem.path_metric(solution.vertices), problem.evaluate(solution.vertices)
-    resolved = now.noise.sqrt().clamp_min(reach)
-    margin = (now.noise / resolved).clamp_min(CURVATURE_MARGIN).to(vertices)[:, None, None]
-    secant = problem.secant(vertices, now, near, resolved)
-    noise = near.noise(vertices, torch.Generator().manual_seed(0))
-    share = SHARE / noise[0].numel()
-    found = conjugate_gradients(lambda v: secant(v) + margin * near.product(v), near.inverse, noise, share, FEW if reach >= COARSE else PRODUCTS)
-    descent, rows = torch.zeros_like(vertices), found.bent.nonzero().flatten()
-    if len(rows):
-        descent[rows] = _unit(problem[rows], vertices[rows], now.energy[rows], near[rows], found.descent[rows])
-    return ~found.bent, descent
+    minimum, descent = [], []
+    for rows in problem.held(solution.vertices):
+        part, vertices = problem[rows], solution.vertices[rows]
+        now, near = part.evaluate(vertices), part.path_metric(vertices)
+        reach = now.noise.sqrt().clamp_min(REACH)
+        noise = near.noise(vertices, torch.Generator().manual_seed(0))
+        most = FEW if rtol >= COARSE else PRODUCTS
+        values, vectors = lowest(part.secant(vertices, now, near, reach), near.inverse, noise, LOWEST, most)
+        margin = (now.noise / reach).clamp_min(CURVATURE_MARGIN)
+        seen = now.noise.clamp_min(SEEN * rtol)
+        drop, step = torch.zeros_like(now.energy), torch.zeros_like(vertices)
+        for k in range(LOWEST):
+            bent = (values[:, k] < -margin).nonzero().flatten()
+            if len(bent):
+                unit = _unit(part[bent], vertices[bent], now.energy[bent], near[bent], vectors[bent, k])
+                fall, push = _fall(part[bent], vertices[bent], now.energy[bent], unit)
+                best = (fall > seen[bent]) & (fall > drop[bent])
+                drop[bent[best]] = fall[best]
+                step[bent[best]] = ((push / PUSHES[0])[:, None, None].to(unit) * unit)[best]
+        minimum.append(drop == 0)
+        descent.append(step)
+    return torch.cat(minimum), torch.cat(descent)
+
+
+def _fall(problem: Problem, vertices: Tensor, energy: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
+    """By how much of it the energy falls along both ways of the `step`, at most, and after which of PUSHES, both `(P,)`."""
+    falls = [
+        1 - 0.5 * (problem.energy(vertices + push * step) + problem.energy(vertices - push * step)) / energy for push in PUSHES
+    ]
+    most, which = torch.stack(falls).nan_to_num(-torch.inf).max(0)
+    return most, torch.tensor(PUSHES, dtype=energy.dtype, device=energy.device)[which]
 
 
 def _unit(problem: Problem, vertices: Tensor, energy: Tensor, near: PathMetric, v: Tensor) -> Tensor:

@@ -19,8 +19,6 @@ DISTINCT = 0.02
 OPEN = 4.0
 FAR = 1.2
 PUSH = 0.3
-PUSHES = (PUSH, 0.1, 0.03)
-SEEN = 0.1
 ESCAPES = 3
 
 
@@ -73,22 +71,16 @@ class Found(Rows):
 def minima(problem: Problem, solution: Solution, options: Options) -> Minima:
     """Leave saddles among critical curves along their steepest descent, both ways, and rectify what is found.
 
-    A direction of descent that conjugate gradients met, in wide problems, makes a saddle only if the energy falls along it by
-    what the tolerance can see: it need not be the steepest, and collapsed latent axes have many that lead nowhere.
-
     Curves that are far longer than their polygon, which then tunnels through a fold, are STALLED.
     """
     saddle = torch.zeros(len(problem), dtype=torch.bool, device=solution.x.device)
     rows = (solution.status == Status.CONVERGED).nonzero().flatten()
-    reach = options.finishing(problem.wide).tolerance
     for _ in range(ESCAPES):
         if not len(rows):
             break
-        minimum, descent, model = second_variation(problem[rows], solution[rows], reach)
+        minimum, descent, model = second_variation(problem[rows], solution[rows], options.rtol)
         if solution.model is not None and model is not None:
             solution = replace(solution, model=solution.model.updated(rows, model))
-        if problem.wide and model is None:
-            minimum = minimum | ~_falls(problem[rows], solution[rows], descent, options.rtol)
         saddle = saddle.index_copy(0, rows, ~minimum)
         rows, descent = rows[~minimum], descent[~minimum]
         if len(rows):
@@ -97,17 +89,6 @@ def minima(problem: Problem, solution: Solution, options: Options) -> Minima:
     tunnelled = (length > (1 + TUNNELLED) * polygon(solution.x)) & (solution.status == Status.CONVERGED)
     status = torch.where(tunnelled, int(Status.STALLED), solution.status).to(torch.int8)
     return Minima(replace(solution, status=status), saddle, length)
-
-
-def _falls(problem: Problem, solution: Solution, descent: Tensor, rtol: float) -> Tensor:
-    """Whether the energy falls by more than SEEN of `rtol` somewhere along `descent`, `(P,)`, both ways on average.
-
-    The average leaves out the slope of curves that are critical only to the tolerance. Cost: 6 decoder calls a vertex.
-    """
-    energy = [
-        torch.stack([problem.energy(solution.vertices + side * push * descent) for side in (1, -1)]).mean(0) for push in PUSHES
-    ]
-    return torch.stack(energy).amin(0) < (1 - SEEN * rtol) * solution.energy
 
 
 def _escape(problem: Problem, solution: Solution, rows: Tensor, descent: Tensor, options: Options) -> Solution:
