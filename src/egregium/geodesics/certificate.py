@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor
 
-from egregium.geodesics.path_metric import PathMetric, estimated
+from egregium.geodesics.path_metric import estimated
 from egregium.geodesics.problem import Problem
-from egregium.geodesics.products import Products
 from egregium.geodesics.second_order import SecondOrder
 from egregium.geodesics.solvers.base import Solution
 from egregium.numerics.derivatives import Map, jacobian, row_chunks
@@ -19,10 +18,8 @@ AGED = 3.5
 LOOKED_AT = 5
 SUSPECT = 1e-4
 PRODUCTS = 60
-FEW = 30
-COARSE = 1e-4
-LOWEST = 3
-PUSHES = (0.3, 0.1, 0.03, 0.01)
+LOWEST = 2
+PUSHES = (0.3, 0.1, 0.03)
 SEEN = 0.1
 
 
@@ -69,13 +66,13 @@ def _searched(problem: Problem, solution: Solution, rtol: float) -> tuple[Tensor
 
     It must fall by what `rtol` can see, both ways on average, which leaves out the slope of curves that are critical only to a
     tolerance: along collapsed latent axes there are many directions of negative curvature that end at a wall at once. Steps are
-    units of the metric or of its damped estimate, whichever is shorter: a unit of the metric's along what it hardly sees leaves
-    the latent space. The one returned falls furthest at PUSHES[0] of it.
+    units of the metric's damped estimate: a unit of the metric itself along what it hardly sees leaves the latent space. The one
+    returned falls furthest at PUSHES[0] of it.
 
     Lanczos' method starts from noise in which every direction has its share. That the energy falls is a proof; that it does not
     is none: a narrow direction may have had next to no share. The same for equal pairs, since the noise is.
 
-    Cost: 3 decoder calls a vertex and product, PRODUCTS of them, FEW where the tolerance is COARSE.
+    Cost: 3 decoder calls a vertex and product, PRODUCTS of them.
 
     References: Kuczynski and Wozniakowski 1992 (SIAM J. Matrix Anal. Appl. 13), the largest eigenvalue from a random start.
     """
@@ -85,19 +82,18 @@ def _searched(problem: Problem, solution: Solution, rtol: float) -> tuple[Tensor
         now, near = part.evaluate(vertices), part.path_metric(vertices)
         reach = now.noise.sqrt().clamp_min(REACH)
         noise = near.noise(vertices, torch.Generator().manual_seed(0))
-        most = FEW if rtol >= COARSE else PRODUCTS
-        values, vectors = lowest(part.secant(vertices, now, near, reach), near.inverse, noise, LOWEST, most)
+        values, vectors = lowest(part.secant(vertices, now, near, reach), near.inverse, noise, LOWEST, PRODUCTS)
         margin = (now.noise / reach).clamp_min(CURVATURE_MARGIN)
         seen = now.noise.clamp_min(SEEN * rtol)
         drop, step = torch.zeros_like(now.energy), torch.zeros_like(vertices)
         for k in range(LOWEST):
             bent = (values[:, k] < -margin).nonzero().flatten()
             if len(bent):
-                unit = _unit(part[bent], vertices[bent], now.energy[bent], near[bent], vectors[bent, k])
+                unit = (2 * now.energy[bent]).sqrt().to(vectors)[:, None, None] * vectors[bent, k]
                 fall, push = _fall(part[bent], vertices[bent], now.energy[bent], unit)
                 best = (fall > seen[bent]) & (fall > drop[bent])
                 drop[bent[best]] = fall[best]
-                step[bent[best]] = ((push / PUSHES[0])[:, None, None].to(unit) * unit)[best]
+                step[bent[best]] = ((push / PUSHES[0]).to(unit)[:, None, None] * unit)[best]
         minimum.append(drop == 0)
         descent.append(step)
     return torch.cat(minimum), torch.cat(descent)
@@ -110,13 +106,6 @@ def _fall(problem: Problem, vertices: Tensor, energy: Tensor, step: Tensor) -> t
     ]
     most, which = torch.stack(falls).nan_to_num(-torch.inf).max(0)
     return most, torch.tensor(PUSHES, dtype=energy.dtype, device=energy.device)[which]
-
-
-def _unit(problem: Problem, vertices: Tensor, energy: Tensor, near: PathMetric, v: Tensor) -> Tensor:
-    """Variations `(P, T - 1, d)` scaled to a unit step."""
-    exact = [(v[k] * Products.at(problem.immerse, vertices[k]).metric(v[k])).sum((-2, -1)) for k in problem.held(vertices)]
-    square = torch.maximum(torch.cat(exact), near.square(v)).double()
-    return torch.where(square > 0, (2 * energy / square).sqrt(), 0.0).to(v)[:, None, None] * v
 
 
 def soft(problem: Problem, solution: Solution) -> Tensor:
