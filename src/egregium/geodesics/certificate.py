@@ -76,27 +76,29 @@ def _searched(problem: Problem, solution: Solution, rtol: float) -> tuple[Tensor
 
     References: Kuczynski and Wozniakowski 1992 (SIAM J. Matrix Anal. Appl. 13), the largest eigenvalue from a random start.
     """
-    minimum, descent = [], []
-    for rows in problem.held(solution.vertices):
-        part, vertices = problem[rows], solution.vertices[rows]
-        now, near = part.evaluate(vertices), part.path_metric(vertices)
-        reach = now.noise.sqrt().clamp_min(REACH)
-        noise = near.noise(vertices, torch.Generator().manual_seed(0))
-        values, vectors = lowest(part.secant(vertices, now, near, reach), near.inverse, noise, LOWEST, PRODUCTS)
-        margin = (now.noise / reach).clamp_min(CURVATURE_MARGIN)
-        seen = now.noise.clamp_min(SEEN * rtol)
-        drop, step = torch.zeros_like(now.energy), torch.zeros_like(vertices)
-        for k in range(LOWEST):
-            bent = (values[:, k] < -margin).nonzero().flatten()
-            if len(bent):
-                unit = (2 * now.energy[bent]).sqrt().to(vectors)[:, None, None] * vectors[bent, k]
-                fall, push = _fall(part[bent], vertices[bent], now.energy[bent], unit)
-                best = (fall > seen[bent]) & (fall > drop[bent])
-                drop[bent[best]] = fall[best]
-                step[bent[best]] = ((push / PUSHES[0]).to(unit)[:, None, None] * unit)[best]
-        minimum.append(drop == 0)
-        descent.append(step)
-    return torch.cat(minimum), torch.cat(descent)
+    parts = [_falling(problem[rows], solution.vertices[rows], rtol) for rows in problem.held(solution.vertices)]
+    minimum, descent = (torch.cat(part) for part in zip(*parts, strict=True))
+    return minimum, descent
+
+
+def _falling(problem: Problem, vertices: Tensor, rtol: float) -> tuple[Tensor, Tensor]:
+    now, near = problem.evaluate(vertices), problem.path_metric(vertices)
+    reach = now.noise.sqrt().clamp_min(REACH)
+    noise = near.noise(vertices, torch.Generator().manual_seed(0))
+    values, vectors = lowest(problem.secant(vertices, now, near, reach), near.inverse, noise, LOWEST, PRODUCTS)
+    margin, furthest = (now.noise / reach).clamp_min(CURVATURE_MARGIN), now.noise.clamp_min(SEEN * rtol)
+    descent, minimum = torch.zeros_like(vertices), torch.ones_like(values[:, 0], dtype=torch.bool)
+    for value, vector in zip(values.unbind(1), vectors.unbind(1), strict=True):
+        rows = (value < -margin).nonzero().flatten()
+        if not len(rows):
+            break
+        unit = (2 * now.energy[rows]).sqrt().to(vector)[:, None, None] * vector[rows]
+        fall, push = _fall(problem[rows], vertices[rows], now.energy[rows], unit)
+        better = fall > furthest[rows]
+        taken = rows[better]
+        furthest, minimum = furthest.index_copy(0, taken, fall[better]), minimum.index_fill(0, taken, False)
+        descent = descent.index_copy(0, taken, ((push / PUSHES[0]).to(unit)[:, None, None] * unit)[better])
+    return minimum, descent
 
 
 def _fall(problem: Problem, vertices: Tensor, energy: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:

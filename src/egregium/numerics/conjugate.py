@@ -14,14 +14,13 @@ class Conjugate:
     """What conjugate gradients found of P systems `M x = b`; x `(P, n, d)`, numbers `(P,)`.
 
     `found` is `<b, x>`, which grows to `<b, M^-1 b>`, and `left` the inverse's estimate of what it lacks. `bent` are the rows
-    where a direction `descent` of no positive curvature, `<descent, M descent> <= 0`, was met; there x was left as it stood.
+    where a direction of no positive curvature was met; there x was left as it stood.
     """
 
     x: Tensor
     found: Tensor
     left: Tensor
     bent: Tensor
-    descent: Tensor
 
 
 def conjugate_gradients(
@@ -48,7 +47,7 @@ def conjugate_gradients(
     x, residual = torch.zeros_like(b), b
     near = inverse(b)
     left = start = _dot(residual, near)
-    descent, bent, active = torch.zeros_like(b), torch.zeros_like(start, dtype=torch.bool), start > 0
+    bent, active = torch.zeros_like(start, dtype=torch.bool), start > 0
     direction = torch.where(_column(active), near, 0.0)
     found, enough = torch.zeros_like(start), share * (start if against is None else against)
     for _ in range(most):
@@ -56,9 +55,8 @@ def conjugate_gradients(
             break
         image = product(direction)
         curvature = _dot(direction, image)
-        now_bent = active & ~(curvature > 0)
-        bent, descent = bent | now_bent, torch.where(_column(now_bent), direction, descent)
-        active = active & ~now_bent
+        bent = bent | (active & ~(curvature > 0))
+        active = active & ~bent
         weight = torch.where(active, left / curvature, 0.0)
         x, found = x + _column(weight) * direction, found + weight * left
         residual = residual - _column(weight) * image
@@ -69,7 +67,7 @@ def conjugate_gradients(
         if against is not None:
             active = active & (found <= against)
         direction = torch.where(_column(active), near + _column(ratio) * direction, 0.0)
-    return Conjugate(x, _dot(b, x), left, bent, descent)
+    return Conjugate(x, _dot(b, x), left, bent)
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
