@@ -7,8 +7,8 @@
 
 Adam moves the vertices of as many segments as the library's curve of each pair ended with, from the straight line, and is
 stopped by an oracle, as soon as every polygon is within 1e-3 of the library's for these segments: a stop that no user of
-Adam has. The library runs as it does for users, starts, certificates and bounds included. The decoder of the first is trained on
-CIFAR-10 images scaled to 64 x 64, those of the grid have random weights.
+Adam has. The library runs as it does for users, starts, certificates and bounds included. The decoder of the first is
+trained on CIFAR-10 images scaled to 64 x 64, those of the grid have random weights.
 """
 
 import argparse

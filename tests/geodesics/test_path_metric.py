@@ -31,7 +31,8 @@ def test_products_are_those_of_the_matrices() -> None:
     product = Products.at(problem.immerse, vertices).metric(v)
     torch.testing.assert_close(product, model.metric.matvec(v), rtol=1e-9, atol=1e-9)
     short = problem.secant(vertices, now, near, torch.full_like(now.energy, 1e-6))(v)
-    torch.testing.assert_close(short, model.hessian.matvec(v), rtol=0, atol=1e-4 * short.abs().max().item())  # of 1e-6, and folds
+    error = (short - model.hessian.matvec(v)).abs().max()
+    assert error < 1e-4 * short.abs().max()  # of displacements of 1e-6, on a folded decoder
 
 
 def test_the_inverse_is_that_of_the_damped_metric_where_the_metric_is_constant() -> None:

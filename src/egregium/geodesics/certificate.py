@@ -23,9 +23,7 @@ PUSHES = (0.3, 0.1, 0.03)
 SEEN = 0.1
 
 
-def second_variation(
-    problem: Problem, solution: Solution, rtol: float = 0.0
-) -> tuple[Tensor, Tensor, SecondOrder | None]:
+def second_variation(problem: Problem, solution: Solution, rtol: float = 0.0) -> tuple[Tensor, Tensor, SecondOrder | None]:
     """Whether the exact Hessian of the energy is positive `(P,)`, a metric unit step of descent where it is not, and the model.
 
     Positivity is asked of H with a little of the diagonal blocks of the Gauss-Newton metric M added, so that families of
@@ -66,8 +64,8 @@ def _searched(problem: Problem, solution: Solution, rtol: float) -> tuple[Tensor
 
     It must fall by what `rtol` can see, both ways on average, which leaves out the slope of curves that are critical only to a
     tolerance: along collapsed latent axes there are many directions of negative curvature that end at a wall at once. Steps are
-    units of the metric's damped estimate: a unit of the metric itself along what it hardly sees leaves the latent space. The one
-    returned falls furthest at PUSHES[0] of it.
+    units of the metric's damped estimate: a unit of the metric itself along what it hardly sees leaves the latent space. The
+    energy falls furthest at PUSHES[0] of the one returned.
 
     Lanczos' method starts from noise in which every direction has its share. That the energy falls is a proof; that it does not
     is none: a narrow direction may have had next to no share. The same for equal pairs, since the noise is.

@@ -27,7 +27,7 @@ class PathMetric(Rows):
 
     @staticmethod
     def along(immerse: Map, nodes: Tensor, ends: Tensor) -> "PathMetric":
-        """Of curves `(P, T + 1, d)`, from the middle and from the metrics `ends` `(P, 2, d, d)`. Cost: d + 1 decoder calls a pair.
+        """Of curves `(P, T + 1, d)` whose metrics at the `ends` `(P, 2, d, d)` are known. Cost: d + 1 decoder calls a pair.
 
         In the middle by finite differences, which cost a half to a quarter of derivatives: this is but an estimate.
         """

@@ -160,8 +160,8 @@ class Problem(Rows):
     def secant(self, vertices: Tensor, now: Evaluation, near: PathMetric, reach: Tensor) -> Linear:
         """The change of the energy's gradient from `vertices`, where it is `now`, along variations v `(P, T - 1, d)`, per v.
 
-        Over displacements of the relative metric size `reach` `(P,)`, as `near` estimates it: the second variation as these feel
-        it, and for small ones the Hessian. Cost: 3 decoder calls a vertex.
+        Over displacements of the relative metric size `reach` `(P,)`, as `near` estimates it: the second variation as these
+        feel it, and for small ones the Hessian. Cost: 3 decoder calls a vertex.
         """
 
         def product(v: Tensor) -> Tensor:
@@ -185,19 +185,15 @@ class Problem(Rows):
         """First-order defect `(P,)`: relative metric size of the Gauss-Newton step left at `vertices`, and its noise floor.
 
         Where the problem is `wide` the step is computed by conjugate gradients preconditioned by the estimate `near`, until it
-        sees no more than a hundredth of the square left; what is left in directions that it damps may be more. Where all that is
-        asked is whether the step is larger than a size `against` it, no longer than that takes.
+        sees no more than a hundredth of the square left; what is left in directions that it damps may be more. Where all that
+        is asked is whether the step is larger than a size `against` it, no longer than that takes.
         Cost: 3 + 2 d decoder calls a vertex; where wide 3 + 4 k, with k products, at most PRODUCTS.
         """
         now = self.evaluate(vertices) if now is None else now
         if self.wide:
             near = self.path_metric(vertices) if near is None else near
             chunks = self.held(vertices)
-            bound = None if against is None else (2 * now.energy * now.noise.clamp_min(against) ** 2).to(vertices)
-            square = [
-                self[rows]._square_of_step(vertices[rows], now.gradient[rows], near[rows], None if bound is None else bound[rows])
-                for rows in chunks
-            ]
+            square = [self[k]._square_of_step(vertices[k], now[k], near[k], against) for k in chunks]
             size = (0.5 * torch.cat(square).double() / now.energy).sqrt()
             return size.nan_to_num(torch.inf), now.noise
         model = self.gauss_newton(vertices)
@@ -205,10 +201,11 @@ class Problem(Rows):
         size = (0.5 * model.quadratic(delta).double() / now.energy).clamp_min(0).sqrt()
         return torch.where(definite, size, torch.inf), now.noise
 
-    def _square_of_step(self, vertices: Tensor, gradient: Tensor, near: PathMetric, bound: Tensor | None) -> Tensor:
+    def _square_of_step(self, vertices: Tensor, now: Evaluation, near: PathMetric, against: float | None) -> Tensor:
         """`<g, M^-1 g>` `(P,)`, M the metric, with what `near` tells of the rest."""
         products = Products.at(self.immerse, vertices)
-        solved = conjugate_gradients(products.metric, near.inverse, gradient, ROUGHLY, PRODUCTS, bound)
+        bound = None if against is None else (2 * now.energy * now.noise.clamp_min(against) ** 2).to(vertices)
+        solved = conjugate_gradients(products.metric, near.inverse, now.gradient, ROUGHLY, PRODUCTS, bound)
         return torch.where(solved.bent, torch.inf, solved.found + solved.left)
 
 

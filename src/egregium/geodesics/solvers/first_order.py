@@ -41,14 +41,12 @@ def asked(
     return Asked(size <= noise.clamp_min(termination.tolerance), torch.zeros_like(vertices))
 
 
-def promised(
-    problem: Problem, vertices: Tensor, now: Evaluation, tolerance: float, near: PathMetric
-) -> tuple[Tensor, Tensor]:
-    """Root of the relative decrease `(P,)` of the energy that second differences over the `tolerance` promise, and for which step.
+def promised(problem: Problem, vertices: Tensor, now: Evaluation, tolerance: float, near: PathMetric) -> tuple[Tensor, Tensor]:
+    """Root of the relative decrease `(P,)` of the energy that second differences over the `tolerance` promise, and the step.
 
     Where the Hessian is the metric, the size of the metric step. From few conjugate gradients: of a badly conditioned decoder
-    they saw a half to two thirds of the size, of whose square lengths err by half. Cost: 3 decoder calls a vertex and product,
-    at most PRODUCTS.
+    they saw a half to two thirds of the size; lengths err by half its square. Cost: 3 decoder calls a vertex and product, at
+    most PRODUCTS.
     """
     bound = 2 * now.energy * now.noise.clamp_min(tolerance) ** 2
     product = problem.secant(vertices, now, near, now.noise.sqrt().clamp_min(tolerance))
