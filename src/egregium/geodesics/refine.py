@@ -113,12 +113,11 @@ def refine(problem: Problem, coarse: Solution, options: Options, segments: int, 
     Richardson's limit to half of `rtol`. The root of that energy is no longer than any admissible curve nearby: where it is,
     there is a shorter geodesic, and the row goes on. Where polygon and curve are far apart, the polygon has tunnelled through
     a fold of the decoder: STALLED at once, to be started again with shorter segments. Only when `doubting` are curves found
-    to be soft.
+    to be soft. Coarse curves of wide problems, solved roughly where the tolerance is rough, are refined once at least.
     """
     rows = torch.arange(len(problem), device=problem.z0.device)
     levels, solution = _Levels(problem, options.rough), coarse
     parts, order, plan = [], [], options.plan(segments)
-    least = 1 if problem.wide and options.rough else 0  # coarse curves of wide problems were solved roughly
     for depth in range(len(plan)):
         if depth:
             finer = splines.doubled(problem[rows].nodes(solution.vertices))[:, 1:-1]
@@ -126,7 +125,8 @@ def refine(problem: Problem, coarse: Solution, options: Options, segments: int, 
             found = options.solver.minimise(problem[rows], finer, options.finishing(problem.wide), model)
             solution = replace(found, steps=found.steps + solution.steps)
         levels.add(rows, solution.x, solution.energy)
-        looked = _promising(levels, rows, solution, options.rtol) & (depth >= least) | (depth + 1 == len(plan))
+        unready = (solution.status == Status.CONVERGED) & (depth == 0 and problem.wide and options.rough)
+        looked = _promising(levels, rows, solution, options.rtol) & ~unready | (depth + 1 == len(plan))
         if not looked.any():
             continue
         certified, done = _certified(levels, rows[looked], solution[looked], options.rtol)
