@@ -5,10 +5,10 @@
     python benchmarks/large.py --device cuda      the same on a GPU
     python benchmarks/large.py --quick            a smoke run
 
-Adam moves the vertices of as many segments as the library's curves ended with, from the straight line, and is stopped by an
-oracle, as soon as every polygon is within 1e-3 of the shorter one known for these segments: a stop that no user of Adam
-has. The library runs as it does for users, starts, certificates and bounds included. The decoder of the first is trained on
-CIFAR-10 images scaled to 64 x 64, those of the grid have random weights.
+Adam moves the vertices of as many segments as the library's curve of each pair ended with, from the straight line, and is
+stopped by an oracle, as soon as every polygon is within 1e-3 of the library's for these segments: a stop that no user of
+Adam has. The library runs as it does for users, starts, certificates and bounds included. The decoder of the first is
+trained on CIFAR-10 images scaled to 64 x 64, those of the grid have random weights.
 """
 
 import argparse
@@ -35,12 +35,12 @@ BETAS = (0.9, 0.999)
 
 @dataclass(frozen=True)
 class Descent:
-    """What Adam did: seconds and steps until it was good everywhere (or gave up), its curves, the share that is good."""
+    """What Adam did: seconds and most steps until it was good everywhere (or gave up), which pairs `(P,)` are good, lengths."""
 
     seconds: float
     steps: int
-    nodes: Tensor
-    good: float
+    good: Tensor
+    length: Tensor
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -84,21 +84,33 @@ def compared(subject: Subject, ends: tuple[Tensor, Tensor], rates: Sequence[floa
     with Peak(device) as peak:
         answer = run(record, subject.decoder, *ends)
     assert isinstance(answer.curves, Geodesic)
-    segments = int(answer.curves.segments.max())
-    best = polygon(_images(subject, answer.curves(torch.linspace(0, 1, segments + 1, device=device))))
+    segments = answer.curves.segments
     length = lengths(subject.decoder, answer, ends[0].dtype, device)
     rows = [("method", "s", "times", "MiB", "steps", "within 1e-3", "mean length", "remark")]
     shared = (f"{record.median:.2f}", "1.0", f"{peak.mebibytes:.0f}", "", "", f"{float(length.mean()):.6g}")
     rows.append((record.method.name, *shared, answer.remark))
     for rate in rates:
         with Peak(device) as peak:
-            found = adam(subject, ends, segments, best, rate, most)
-        measured = lengths(subject.decoder, through(found.nodes, ""), ends[0].dtype, device)
+            found = _joined([_adam(subject, ends, answer.curves, segments == few, rate, most) for few in segments.unique()])
         rows.append((
             f"Adam, lr {rate}", f"{found.seconds:.2f}", f"{found.seconds / record.median:.1f}", f"{peak.mebibytes:.0f}",
-            str(found.steps), f"{100 * found.good:.0f} %", f"{float(measured.mean()):.6g}", f"{segments} segments",
+            str(found.steps), f"{100 * float(found.good.double().mean()):.0f} %", f"{float(found.length.mean()):.6g}",
+            f"{', '.join(map(str, segments.unique().tolist()))} segments",
         ))  # fmt: skip
     return aligned(rows)
+
+
+def _adam(subject: Subject, ends: tuple[Tensor, Tensor], known: Geodesic, rows: Tensor, rate: float, most: int) -> Descent:
+    """Adam on the pairs `rows`, all of which have as many segments."""
+    segments, pairs = int(known.segments[rows][0]), (ends[0][rows], ends[1][rows])
+    t = torch.linspace(0, 1, segments + 1, device=ends[0].device)
+    return adam(subject, pairs, segments, polygon(_images(subject, known(t)[rows])), rate, most)
+
+
+def _joined(parts: Sequence[Descent]) -> Descent:
+    """One after the other."""
+    good, length = torch.cat([part.good for part in parts]), torch.cat([part.length for part in parts])
+    return Descent(sum(part.seconds for part in parts), max(part.steps for part in parts), good, length)
 
 
 def adam(subject: Subject, ends: tuple[Tensor, Tensor], segments: int, best: Tensor, rate: float, most: int) -> Descent:
@@ -113,13 +125,14 @@ def adam(subject: Subject, ends: tuple[Tensor, Tensor], segments: int, best: Ten
         unit = now.energy.to(vertices)[:, None, None]
         while step < most and not good.all():
             step += 1
-            moments, change = moments.updated(now.gradient / unit, step, rate, BETAS)
+            moments, change = moments.after(now.gradient / unit, step, rate, BETAS)
             vertices = vertices + change
             now = problem.evaluate(vertices)
             good = polygon(now.x) <= (1 + GOOD) * best
             if step % 100 == 0:
                 print(f"Adam, lr {rate}: {step} steps, {int(good.sum())} of {len(good)}", file=sys.stderr, flush=True)
-    return Descent(clock(ends[0].device) - start, step, problem.nodes(vertices), float(good.double().mean()))
+    seconds, curves = clock(ends[0].device) - start, through(problem.nodes(vertices), "")
+    return Descent(seconds, step, good, lengths(subject.decoder, curves, ends[0].dtype, ends[0].device))
 
 
 def _images(subject: Subject, z: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from egregium.geodesics.certificate import degenerate, second_variation
 from egregium.geodesics.problem import WIDE, Problem
 from egregium.geodesics.solvers import LBFGS, Automatic, GaussNewton, Termination
 from egregium.geodesics.solvers.choice import chosen
+from egregium.geodesics.solvers.first_order import promised
 from egregium.models.nets import mlp_decoder
 from egregium.spaces import Pullback
 from egregium.status import Status
@@ -67,6 +68,25 @@ def test_the_first_order_defect_is_that_of_the_matrix() -> None:
     assert (size <= 1.1 * exact).all()
 
 
+def test_what_second_differences_promise_is_the_decrease_near_a_minimum() -> None:
+    here = problem()
+    solution = LBFGS().minimise(here, here.straight(8), Termination(1e-6, 1000))
+    vertices = solution.vertices + 0.01 * (here.straight(8) - solution.vertices)
+    now = here.evaluate(vertices)
+    size, step = promised(here, vertices, now, 1e-3, here.path_metric(vertices))
+    left = (now.energy / solution.energy - 1).sqrt()
+    print(f"\npromised size of step over that of the energy left: {(size / left).tolist()}")
+    assert (size > 0.4 * left).all() and (size < 1.2 * left).all()  # few products see a part
+    assert (here.evaluate(vertices + step).energy < now.energy).all()
+
+
+def test_directions_at_the_ends_are_those_of_gauss_newton() -> None:
+    space = Pullback(decoder(), dim=LATENT)
+    free, full = (connect(space, *ends(1), solver=solver, rtol=1e-5) for solver in (None, GaussNewton()))
+    torch.testing.assert_close(free.initial_velocity, full.initial_velocity, rtol=1e-2, atol=1e-3)  # 50 rtol, cond 10
+    torch.testing.assert_close(space.norm(ends(1)[0], free.initial_velocity), free.length, rtol=1e-6, atol=0)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_lengths_are_those_of_gauss_newton(dtype: torch.dtype) -> None:
     space = Pullback(decoder(dtype), dim=LATENT)
@@ -106,6 +126,44 @@ def test_the_way_round_a_hill_is_found() -> None:
     plane = connect(Pullback(hill(2.0), dim=2), z0[:, :2], z1[:, :2], on_fail="mark")
     assert found.status.item() == Status.CONVERGED
     torch.testing.assert_close(found.length, plane.length, rtol=2e-3, atol=0)
+
+
+def collapsed(height: float):
+    """The hill, and axes that the decoder hardly sees nearby and that run into walls."""
+    weight = torch.randn(LATENT - 2, LATENT - 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+    def decode(z: Tensor) -> Tensor:
+        rest = z[:, 2:]
+        walls, bends = (rest @ weight.to(z) / 6) ** 2, 0.5 * z[:, :1] ** 2 * (rest @ weight.mT.to(z) / 6).sin()
+        return torch.cat([hill(height)(z[:, :2]), 0.03 * rest, bends, walls], -1)
+
+    return decode
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_collapsed_axes_do_not_hide_a_hill(dtype: torch.dtype) -> None:
+    z0, z1 = torch.zeros(2, 1, LATENT, dtype=dtype)
+    z0[:, 0], z1[:, 0] = -1.5, 1.5
+    found = connect(Pullback(collapsed(1.0), dim=LATENT), z0, z1, on_fail="mark")
+    plane = connect(Pullback(hill(1.0), dim=2), z0[:, :2], z1[:, :2], on_fail="mark")
+    assert found.status.item() == Status.CONVERGED
+    torch.testing.assert_close(found.length, plane.length, rtol=2e-3, atol=0)  # rtol of both
+
+
+def test_a_saddle_that_the_tolerance_cannot_see_is_none() -> None:
+    """A bump so low that the way around it is shorter by 1e-5 alone: told at 1e-6, not at 1e-3."""
+    z0, z1 = torch.zeros(2, 1, LATENT, dtype=torch.float64)
+    z0[:, 0], z1[:, 0] = -1.5, 1.5
+
+    def ridge(z: Tensor) -> Tensor:
+        return torch.cat([z, (0.05 - 40 * z[:, 1:2] ** 2) * (-2 * z[:, :1] ** 2).exp()], -1)
+
+    here = Problem.between(Pullback(ridge, dim=LATENT), z0, z1)
+    solution = GaussNewton().minimise(here, here.straight(16), Termination(1e-9, 200))
+    bare = replace(solution, model=None)
+    assert not second_variation(here, solution)[0].any()
+    assert not second_variation(here, bare, 1e-6)[0].any()
+    assert second_variation(here, bare, 1e-2)[0].all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -81,7 +81,7 @@ def _solved_on_decoder(
 ) -> Solved:
     """Solve each pair with the segments that its starts need; where these prove too few, with more and from every start."""
     disconnected = torch.zeros(len(problem), dtype=torch.bool, device=problem.z0.device) if along is None else ~along.connected
-    problem = problem.framed()
+    problem = problem.with_ends()
     starts = _starts(problem, options, users, along, further)
     segments, every = starts.segments.clone(), torch.full_like(disconnected, users is not None)
     left = torch.ones_like(disconnected)

@@ -1,39 +1,38 @@
 """What makes a critical curve trustworthy, whichever solver found it: second variation and rank of the decoder."""
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
 from egregium.geodesics.path_metric import estimated
 from egregium.geodesics.problem import Problem
-from egregium.geodesics.products import Products
 from egregium.geodesics.second_order import SecondOrder
 from egregium.geodesics.solvers.base import Solution
-from egregium.numerics.conjugate import conjugate_gradients
 from egregium.numerics.derivatives import Map, jacobian, row_chunks
+from egregium.numerics.lanczos import lowest
 from egregium.numerics.tridiagonal import BlockTridiagonal
 
 CURVATURE_MARGIN = 1e-3
+REACH = 1e-3
 SOFT = 0.06
 AGED = 3.5
-LOOKED_AT = 5
-LOOKED_AT_WIDE = 3
+LOOKED_AT, LOOKED_AT_WIDE = 5, 3
 SUSPECT = 1e-4
-SHARE = 1e-2
 PRODUCTS = 60
+LOWEST = 2
+PUSHES = (0.3, 0.1, 0.03)
+SEEN = 0.1
 
 
-def second_variation(problem: Problem, solution: Solution) -> tuple[Tensor, Tensor, SecondOrder | None]:
+def second_variation(problem: Problem, solution: Solution, rtol: float = 0.0) -> tuple[Tensor, Tensor, SecondOrder | None]:
     """Whether the exact Hessian of the energy is positive `(P,)`, a metric unit step of descent where it is not, and the model.
 
     Positivity is asked of H with a little of the diagonal blocks of the Gauss-Newton metric M added, so that families of
     equally short curves, where H is singular, are no saddles. The step `(P, T - 1, d)` is the lowest generalised eigenvector
-    with `<v, M v> / 2 = E`. Solutions without a model of wide problems are only searched for directions of descent, and have
-    no model afterwards either.
+    with `<v, M v> / 2 = E`. Solutions without a model of wide problems are only searched for directions along which the energy
+    falls by what `rtol` can see, and have no model afterwards either.
     """
     if problem.wide and solution.model is None:
-        return *_searched(problem, solution), None
+        return *_searched(problem, solution, rtol), None
     whole = problem.second_order(solution.vertices, solution.x)
     model, hessian = whole.metric, whole.hessian
     margin = torch.full_like(problem.z0[:, 0], CURVATURE_MARGIN)
@@ -60,33 +59,53 @@ def steepest_descent(metric: BlockTridiagonal, hessian: BlockTridiagonal, energy
     return step.index_copy(0, rows, (found * unit[:, None]).unflatten(-1, (n, d)))
 
 
-def _searched(problem: Problem, solution: Solution) -> tuple[Tensor, Tensor]:
-    """Whether conjugate gradients meet no direction of descent, and a unit step along the one that they met.
+def _searched(problem: Problem, solution: Solution, rtol: float) -> tuple[Tensor, Tensor]:
+    """Whether the energy falls along none of the LOWEST directions that Lanczos' method finds, and a step along which it does.
 
-    The unit is that of the metric or of its damped estimate, whichever is shorter: a unit step of the metric's along what it
-    hardly sees leaves the latent space.
+    It must fall by what `rtol` can see, both ways on average, which leaves out the slope of curves that are critical only to a
+    tolerance: along collapsed latent axes there are many directions of negative curvature that end at a wall at once. Steps are
+    units of the metric's damped estimate: a unit of the metric itself along what it hardly sees leaves the latent space. The
+    energy falls furthest at PUSHES[0] of the one returned.
 
-    They start from noise in which every direction has its share, and go on until no more than SHARE of one is left, or for
-    PRODUCTS products. What they meet is a proof; that they meet nothing is none: a narrow direction may have had next to
-    no share. Exact up to that, and the same for equal pairs, since the noise is.
+    Lanczos' method starts from noise in which every direction has its share. That the energy falls is a proof; that it does not
+    is none: a narrow direction may have had next to no share. The same for equal pairs, since the noise is.
 
-    Cost: 3 + 6 k decoder calls a vertex, k products, commonly 10 to 20.
+    Cost: 3 decoder calls a vertex and product, PRODUCTS of them.
 
     References: Kuczynski and Wozniakowski 1992 (SIAM J. Matrix Anal. Appl. 13), the largest eigenvalue from a random start.
     """
-    vertices, bend, near = solution.vertices, problem.bend(solution.x), problem.path_metric(solution.vertices)
+    parts = [_falling(problem[rows], solution.vertices[rows], rtol) for rows in problem.held(solution.vertices)]
+    minimum, descent = (torch.cat(part) for part in zip(*parts, strict=True))
+    return minimum, descent
+
+
+def _falling(problem: Problem, vertices: Tensor, rtol: float) -> tuple[Tensor, Tensor]:
+    now, near = problem.evaluate(vertices), problem.path_metric(vertices)
+    reach = now.noise.sqrt().clamp_min(REACH)
     noise = near.noise(vertices, torch.Generator().manual_seed(0))
-    minimum, descent = [], []
-    for rows in problem.held(vertices):
-        products = Products.at(problem.immerse, vertices[rows], bend[rows])
-        hessian = partial(products.hessian, margin=CURVATURE_MARGIN)
-        found = conjugate_gradients(hessian, near[rows].inverse, noise[rows], SHARE / noise[0].numel(), PRODUCTS)
-        exact = (found.descent * products.metric(found.descent)).sum((-2, -1))
-        square = torch.maximum(exact, near[rows].square(found.descent)).double()
-        unit = torch.where(square > 0, (2 * solution.energy[rows] / square).sqrt(), 0.0)
-        minimum.append(~found.bent)
-        descent.append(unit[:, None, None].to(noise) * found.descent)
-    return torch.cat(minimum), torch.cat(descent)
+    values, vectors = lowest(problem.secant(vertices, now, near, reach), near.inverse, noise, LOWEST, PRODUCTS)
+    margin, furthest = (now.noise / reach).clamp_min(CURVATURE_MARGIN), now.noise.clamp_min(SEEN * rtol)
+    descent, minimum = torch.zeros_like(vertices), torch.ones_like(values[:, 0], dtype=torch.bool)
+    for value, vector in zip(values.unbind(1), vectors.unbind(1), strict=True):
+        rows = (value < -margin).nonzero().flatten()
+        if not len(rows):
+            break
+        unit = (2 * now.energy[rows]).sqrt().to(vector)[:, None, None] * vector[rows]
+        fall, push = _fall(problem[rows], vertices[rows], now.energy[rows], unit)
+        better = fall > furthest[rows]
+        taken = rows[better]
+        furthest, minimum = furthest.index_copy(0, taken, fall[better]), minimum.index_fill(0, taken, False)
+        descent = descent.index_copy(0, taken, ((push / PUSHES[0]).to(unit)[:, None, None] * unit)[better])
+    return minimum, descent
+
+
+def _fall(problem: Problem, vertices: Tensor, energy: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
+    """By how much of it the energy falls along both ways of the `step`, at most, and after which of PUSHES, both `(P,)`."""
+    falls = [
+        1 - 0.5 * (problem.energy(vertices + push * step) + problem.energy(vertices - push * step)) / energy for push in PUSHES
+    ]
+    most, which = torch.stack(falls).nan_to_num(-torch.inf).max(0)
+    return most, torch.tensor(PUSHES, dtype=energy.dtype, device=energy.device)[which]
 
 
 def soft(problem: Problem, solution: Solution) -> Tensor:
@@ -116,8 +135,8 @@ def degenerate(problem: Problem, vertices: Tensor, model: SecondOrder | None = N
     """
     segments, width = vertices.shape[1] + 1, problem.x0.shape[-1]
     nodes = torch.linspace(0, segments, LOOKED_AT_WIDE if problem.wide else LOOKED_AT).round().long().unique()
-    inner, r = nodes[1:-1] - 1, problem.frames.r
-    lost = (_least_of((r.mT @ r).flatten(0, 1)) < _tolerance(r)).unflatten(0, (-1, 2)).any(-1)
+    inner, tolerance = nodes[1:-1] - 1, _tolerance(vertices)
+    lost = (_least_of(problem.ends.metric.flatten(0, 1)) < tolerance).unflatten(0, (-1, 2)).any(-1)
     metric = None if model is None else model.metric.diagonal[:, inner]
     rows = (_suspicious(problem, vertices[:, inner], metric) & ~lost).nonzero().flatten()
     if not len(rows):

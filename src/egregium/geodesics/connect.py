@@ -54,8 +54,8 @@ def connect(
         z0, z1: latent points `(*batch, d)`, equal shapes, finite, float32 or float64.
         solver: one of `eg.solvers`; by default chosen from d, see docs/choosing-a-solver.md.
         rtol: relative error of the length, and of the first-order condition, that CONVERGED promises; at least 50 eps.
-            Below 1e-4 folded decoders, where other minima are near, are searched for the shortest from many starts,
-            unless `starts` or the solver's segments are given.
+            Below 1e-4 folded decoders, where other minima are near, are searched for the shortest from many starts (from
+            two where d is 24 or more), unless `starts` or the solver's segments are given.
         support: a `SupportGraph` of the data: gives further starts, and DISCONNECTED or OUT_OF_SUPPORT where it says so.
         starts: own starting curves: latent nodes `(*batch, n, d)` at uniform t, a sequence of such, or a `Geodesic`; all are
             tried, followed with the segments that they have (32 to 256).

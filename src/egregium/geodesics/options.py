@@ -110,15 +110,20 @@ class Options:
         """Most segments that are worth their cost at this tolerance."""
         return FINEST_ROUGH if self.rough else FINEST
 
-    @property
-    def exploring(self) -> Termination:
-        """Of coarse curves: lengths err by the square of the metric step."""
-        return Termination(0.2 * self.rtol**0.5, self.max_steps)
+    def exploring(self, wide: bool) -> Termination:
+        """Of coarse curves: lengths err by half the square of the metric step, and by more where the energy is soft.
 
-    @property
-    def finishing(self) -> Termination:
-        """Of refined curves: directions err by the step itself, magnified at the ends."""
-        return Termination(self.rtol, self.max_steps)
+        Where `wide` first-order methods pay dearly for every digit of the step, and coarse curves solved further than their
+        segments are good for zigzag: half of `rtol` is left of the length, for finer ones to mend.
+        """
+        return Termination((1.0 if wide and self.rough else 0.2) * self.rtol**0.5, self.max_steps)
+
+    def finishing(self, wide: bool) -> Termination:
+        """Of refined curves: directions err by the step itself, magnified at the ends.
+
+        Where `wide` and the tolerance rough no directions are promised: an eighth of `rtol` is left of the length.
+        """
+        return Termination(0.5 * self.rtol**0.5 if wide and self.rough else self.rtol, self.max_steps)
 
     def plan(self, coarse: int) -> list[int]:
         """Numbers of segments from `coarse` to fine."""

@@ -41,13 +41,13 @@ class _Levels:
 
     def __init__(self, problem: Problem, rough: bool) -> None:
         self.problem, self.rough = problem, rough
-        self.frames = problem.frames
+        self.ends = problem.ends
         self.levels: list[dict[str, Tensor]] = []
 
     def add(self, rows: Tensor, x: Tensor, energy: Tensor) -> None:
         """Curves of the pairs `rows` with images `x`."""
-        frames, momenta = self.frames[rows], zip(ENDS, end_momenta(x), strict=True)
-        velocities = {name: frames.projected(node, momentum).double() for node, (name, momentum) in enumerate(momenta)}
+        ends, momenta = self.ends[rows], zip(ENDS, end_momenta(x), strict=True)
+        velocities = {name: ends.coefficients(end, momentum) for end, (name, momentum) in enumerate(momenta)}
         level = {}
         for name, value in {"length": polygon(x), "energy": energy, **velocities}.items():
             level[name] = value.new_full((len(self.problem), *value.shape[1:]), torch.nan).index_copy(0, rows, value)
@@ -67,11 +67,11 @@ class _Levels:
         Of two levels the change bounds the error; for a rough tolerance, a tenth of that: a fiftieth was common, and less than
         a tenth in 90 % of trained and random decoders.
         """
-        frames, found, wrong = self.frames[rows], [], torch.zeros_like(length)
-        for node, name in enumerate(ENDS):
+        ends, found, wrong = self.ends[rows], [], torch.zeros_like(length)
+        for end, name in enumerate(ENDS):
             coefficients, error = self._limit(name, rows)
             unit = coefficients / coefficients.norm(dim=-1, keepdim=True)
-            found.append(frames.vectors(node, (unit * length[:, None]).to(frames.r)))
+            found.append(ends.vectors(end, unit * length[:, None]))
             wrong = torch.maximum(wrong, (0.1 * error if self.rough and len(self.levels) == 2 else error) / length)
         return found[0], found[1], wrong
 
@@ -88,7 +88,7 @@ def refine(problem: Problem, coarse: Solution, options: Options, segments: int, 
     Richardson's limit to half of `rtol`. The root of that energy is no longer than any admissible curve nearby: where it is,
     there is a shorter geodesic, and the row goes on. Where polygon and curve are far apart, the polygon has tunnelled through
     a fold of the decoder: STALLED at once, to be started again with shorter segments. Only when `doubting` are curves found
-    to be soft.
+    to be soft. Coarse curves of wide problems, solved roughly where the tolerance is rough, are refined once at least.
     """
     rows = torch.arange(len(problem), device=problem.z0.device)
     levels, solution = _Levels(problem, options.rough), coarse
@@ -97,10 +97,11 @@ def refine(problem: Problem, coarse: Solution, options: Options, segments: int, 
         if depth:
             finer = splines.doubled(problem[rows].nodes(solution.vertices))[:, 1:-1]
             model = None if solution.model is None else solution.model.prolonged()
-            found = options.solver.minimise(problem[rows], finer, options.finishing, model)
+            found = options.solver.minimise(problem[rows], finer, options.finishing(problem.wide), model)
             solution = replace(found, steps=found.steps + solution.steps)
         levels.add(rows, solution.x, solution.energy)
-        looked = _promising(levels, rows, solution, options.rtol) | (depth + 1 == len(plan))
+        unready = (solution.status == Status.CONVERGED) & (depth == 0 and problem.wide and options.rough)
+        looked = _promising(levels, rows, solution, options.rtol) & ~unready | (depth + 1 == len(plan))
         if not looked.any():
             continue
         certified, done = _certified(levels, rows[looked], solution[looked], options.rtol)

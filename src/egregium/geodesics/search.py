@@ -78,7 +78,7 @@ def minima(problem: Problem, solution: Solution, options: Options) -> Minima:
     for _ in range(ESCAPES):
         if not len(rows):
             break
-        minimum, descent, model = second_variation(problem[rows], solution[rows])
+        minimum, descent, model = second_variation(problem[rows], solution[rows], options.rtol)
         if solution.model is not None and model is not None:
             solution = replace(solution, model=solution.model.updated(rows, model))
         saddle = saddle.index_copy(0, rows, ~minimum)
@@ -94,7 +94,7 @@ def minima(problem: Problem, solution: Solution, options: Options) -> Minima:
 def _escape(problem: Problem, solution: Solution, rows: Tensor, descent: Tensor, options: Options) -> Solution:
     here = solution.vertices[rows]
     both = torch.cat([here + PUSH * descent, here - PUSH * descent])
-    tried = options.solver.minimise(problem[rows.repeat(2)], both, options.exploring)
+    tried = options.solver.minimise(problem[rows.repeat(2)], both, options.exploring(problem.wide))
     first, second = tried[: len(rows)], tried[len(rows) :]
     best = second.where(second.energy < first.energy, first)
     lower = (best.status == Status.CONVERGED) & (best.energy < solution.energy[rows])
@@ -110,7 +110,7 @@ def search(problem: Problem, starts: Candidates, segments: int, options: Options
     or for `every` pair.
     """
     first, *others = starts.vertices(segments)
-    best = minima(problem, options.solver.minimise(problem, first, options.exploring), options)
+    best = minima(problem, options.solver.minimise(problem, first, options.exploring(problem.wide)), options)
     found = Found(best.solution, best.saddle, best.length, torch.full_like(best.length, torch.nan))
     closed = (best.solution.status == Status.CONVERGED) & (best.length <= OPEN * problem.least)
     rows = (~closed | every).nonzero().flatten()
@@ -118,8 +118,11 @@ def search(problem: Problem, starts: Candidates, segments: int, options: Options
 
 
 def widened(found: Found, problem: Problem, several: Tensor, segments: int, options: Options) -> Found:
-    """`found` after the latent line bent to all sides was tried too, for the pairs that may have `several` minima."""
-    rows = several.nonzero().flatten()
+    """`found` after the latent line bent to all sides was tried too, for the pairs that may have `several` minima.
+
+    Not where wide: there are too many sides.
+    """
+    rows = several.nonzero().flatten()[: 0 if problem.wide else None]
     return _insured(found, problem, rows, bent(problem[rows], segments), options) if len(rows) else found
 
 
@@ -140,7 +143,7 @@ def _insured(found: Found, problem: Problem, rows: Tensor, starts: Sequence[Tens
     together = max(1, len(problem) // len(rows))
     for k in range(0, len(starts), together):
         some = starts[k : k + together]
-        tried = options.solver.minimise(problem[rows.repeat(len(some))], torch.cat(list(some)), options.exploring)
+        tried = options.solver.minimise(problem[rows.repeat(len(some))], torch.cat(list(some)), options.exploring(problem.wide))
         for one in torch.arange(len(tried.steps), device=rows.device).chunk(len(some)):
             found = _with_tried(found, problem, rows, tried[one], options)
     return found

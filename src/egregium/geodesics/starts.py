@@ -109,12 +109,12 @@ def along_chord(problem: Problem) -> Tensor:
     Each vertex is one Levenberg-Marquardt step further than the one before, towards the next point of the ambient segment
     from `x0` to `x1`: built from decoded quantities, hence to first order independent of the latent coordinates.
     Where wide all steps use the metric of the end that they started from.
-    Cost: some `26 + 12 d` decoder calls a pair, where wide 26, and the frames of the ends.
+    Cost: some `26 + 12 d` decoder calls a pair, where wide 32, and what `ends` cost.
     """
-    half, frames = WALK // 2, problem.frames
+    half = WALK // 2
     z, x = torch.cat([problem.z0, problem.z1]), torch.cat([problem.x0, problem.x1])
     origins, goals = x, torch.cat([problem.x1, problem.x0])
-    linear, walked = _Linear.of(torch.cat([(frames.q @ frames.r)[:, node] for node in (0, 1)])), []
+    linear, walked = _Linear.at_ends(problem, z), []
     for k in range(1, half + 1):
         linear = linear if k == 1 else linear.at(problem, z)
         z, x = _towards(problem, z, x, torch.lerp(origins, goals, k / WALK), linear)
@@ -167,6 +167,14 @@ class _Linear:
     def of(block: Tensor) -> "_Linear":
         """From Jacobians `(N, A, d)`."""
         return _Linear(_damped(block.mT @ block), lambda w: (block.mT @ w[..., None])[..., 0])
+
+    @staticmethod
+    def at_ends(problem: Problem, z: Tensor) -> "_Linear":
+        """At all first ends, then at all last ones."""
+        ends = problem.ends
+        if ends.frames is not None:
+            return _Linear.of((ends.frames.q @ ends.frames.r).transpose(0, 1).flatten(0, 1))
+        return _Linear(_damped(ends.metric.transpose(0, 1).flatten(0, 1).to(z)), vjp(problem.immerse, z)[1])
 
     def at(self, problem: Problem, z: Tensor) -> "_Linear":
         """At other points `(N, d)`; where wide with the same metrics."""

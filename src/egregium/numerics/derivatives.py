@@ -69,9 +69,9 @@ class Linearised:
     pulled: Tensor
 
     @staticmethod
-    def at(f: Map, z: Tensor, w: Tensor | None = None) -> "Linearised":
-        """At points z `(N, d)`; second derivatives are those of `<w, f>`, w `(N, D)`."""
-        return Linearised(*_linearised(f, z, w))
+    def at(f: Map, z: Tensor) -> "Linearised":
+        """At points z `(N, d)`."""
+        return Linearised(*_linearised(f, z))
 
     def push(self, v: Tensor) -> Tensor:
         """`J v` `(N, D)` of v `(N, d)`. Cost: 2 calls."""
@@ -80,13 +80,6 @@ class Linearised:
     def pull(self, w: Tensor) -> Tensor:
         """`J^T w` `(N, d)` of w `(N, D)`. Cost: 2 calls."""
         return torch.autograd.grad(self.x, self.leaf, w, retain_graph=True)[0]
-
-    def push_and_bend(self, v: Tensor) -> tuple[Tensor, Tensor]:
-        """`J v`, and the Hessian of `<w, f>` times v. Cost: 4 calls."""
-        both = torch.autograd.grad(
-            self.pulled, (self.u, self.leaf), v, retain_graph=True, allow_unused=True, materialize_grads=True
-        )
-        return both[0], both[1]
 
 
 def jacobian_and_hessian(f: Map, z: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:

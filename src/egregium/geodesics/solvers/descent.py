@@ -9,11 +9,12 @@ from torch import Tensor
 from egregium.geodesics.path_metric import PathMetric
 from egregium.geodesics.problem import Evaluation, Problem
 from egregium.geodesics.solvers.base import Solution, Termination
-from egregium.geodesics.solvers.first_order import judged, met
+from egregium.geodesics.solvers.first_order import asked, judged
 from egregium.numerics.rows import Rows
 from egregium.status import Status
 
 IDLE = 30
+AGAIN = 0.7
 
 
 class Memory(Protocol):
@@ -90,13 +91,14 @@ def descend(problem: Problem, vertices: Tensor, termination: Termination, memory
     while len(state.rows):
         direction = state.memory.direction(state.problem, state.vertices, state.now)
         slope = _slope(state.now.gradient, direction)
-        state, converged = state.asked((-0.5 * slope / state.now.energy).clamp_min(0).sqrt(), termination)
+        state, converged, better = state.asked((-0.5 * slope / state.now.energy).clamp_min(0).sqrt(), termination)
         if converged.any():
             result = result.updated(
                 state.rows[converged], state[converged].solution(torch.zeros_like(slope[converged], dtype=torch.int8))
             )
-            state, direction, slope = state[~converged], direction[~converged], slope[~converged]
-        state, stuck = state.moved(direction, slope, search)
+            state, direction, better = state[~converged], direction[~converged], better[~converged]
+        direction = torch.where(_slope(state.now.gradient, better)[:, None, None] < 0, better, direction)
+        state, stuck = state.moved(direction, _slope(state.now.gradient, direction), search)
         spent = state.steps >= termination.max_steps
         finished = stuck | spent
         if finished.any():
@@ -113,7 +115,7 @@ class _State(Rows):
     """Everything that belongs to the pairs still at work; `rows` are their places in the original problem.
 
     `bar` is the predicted size of step below which the first-order condition is asked for next, `least` the smallest
-    one so far, `idle` the number of steps in which neither it nor the energy fell.
+    one so far, `idle` the number of steps since it or, by more than rounding, the energy last fell; that was `mark` then.
     """
 
     problem: Problem
@@ -125,6 +127,7 @@ class _State(Rows):
     bar: Tensor
     least: Tensor
     idle: Tensor
+    mark: Tensor
 
     @staticmethod
     def start(problem: Problem, vertices: Tensor, memory: Memory, termination: Termination) -> "_State":
@@ -132,28 +135,33 @@ class _State(Rows):
         rows = torch.arange(len(problem), device=vertices.device)
         count = torch.zeros_like(rows, dtype=torch.int32)
         bar = torch.full_like(now.energy, termination.tolerance)
-        return _State(problem, rows, vertices, now, memory, count, bar, torch.full_like(bar, torch.inf), count.clone())
+        never = torch.full_like(bar, torch.inf)
+        return _State(problem, rows, vertices, now, memory, count, bar, never, count.clone(), now.energy)
 
     def solution(self, status: Tensor) -> Solution:
         return Solution(self.vertices, self.now.x, self.now.energy, self.steps, status)
 
-    def asked(self, size: Tensor, termination: Termination) -> "tuple[_State, Tensor]":
-        """Ask for the first-order condition where the predicted `size` of the step is small; the state, and where it is met."""
+    def asked(self, size: Tensor, termination: Termination) -> "tuple[_State, Tensor, Tensor]":
+        """Ask for the first-order condition where the predicted `size` of the step is small.
+
+        The state, where it is met, and the steps `(P, T - 1, d)` that asking found, 0 where none.
+        """
         look = size <= torch.maximum(self.bar, self.now.noise)
-        converged = torch.zeros_like(look)
+        converged, step = torch.zeros_like(look), torch.zeros_like(self.vertices)
         if look.any():
             part = self[look]
-            converged[look] = met(part.problem, part.vertices, part.now, termination, part.memory.near)
-        bar = torch.where(look & ~converged, 0.5 * size, self.bar)
+            answer = asked(part.problem, part.vertices, part.now, termination, part.memory.near)
+            converged[look], step[look] = answer.met, answer.step
+        bar = torch.where(look & ~converged, AGAIN * size, self.bar)
         idle = torch.where(size < self.least, 0, self.idle + 1)
-        return replace(self, bar=bar, least=torch.fmin(self.least, size), idle=idle), converged
+        return replace(self, bar=bar, least=torch.fmin(self.least, size), idle=idle), converged, step
 
     def moved(self, direction: Tensor, slope: Tensor, search: Backtracking) -> "tuple[_State, Tensor]":
         """One searched step of every pair; the state, and which pairs cannot go on."""
         vertices, now, moved = search.along(self.problem, self.vertices, self.now, direction, slope)
         memory = self.memory.learned(moved, vertices - self.vertices, now.gradient - self.now.gradient)
         memory, forgot = memory.forgotten(~moved)
-        fell = now.energy < self.now.energy * (1 - now.noise)
-        idle = torch.where(fell, 0, self.idle)
+        fell = now.energy < self.mark * (1 - now.noise)
+        idle, mark = torch.where(fell, 0, self.idle), torch.where(fell, now.energy, self.mark)
         stuck = (~moved & ~forgot) | (idle >= IDLE)
-        return replace(self, vertices=vertices, now=now, memory=memory, steps=self.steps + 1, idle=idle), stuck
+        return replace(self, vertices=vertices, now=now, memory=memory, steps=self.steps + 1, idle=idle, mark=mark), stuck

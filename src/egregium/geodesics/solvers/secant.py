@@ -39,6 +39,12 @@ class Secants(Rows):
             r = r + _times(weight - self.rho[:, k] * dot(self.changes[:, k], r), self.steps[:, k])
         return r
 
+    def unit(self, initial: Callable[[Tensor], Tensor]) -> Tensor:
+        """What the estimate `initial` of the inverse is to be scaled by, to give the last change its step's product, `(P,)`."""
+        change, step = self.changes[:, -1], self.steps[:, -1]
+        known = self.rho[:, -1] > 0
+        return torch.where(known, dot(step, change) / dot(change, initial(change)), 1.0)
+
     def learned(self, moved: Tensor, step: Tensor, change: Tensor) -> "Secants":
         """After the pairs `moved` `(P,)` took `step`, which changed the gradient by `change`; unsound pairs are left out."""
         product = dot(step, change)
