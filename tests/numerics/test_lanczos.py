@@ -49,3 +49,18 @@ def test_exhausted_spaces_rows_alone_and_nan() -> None:
     assert (values[0] == 0).all() and (vectors[0] == 0).all()
     alone = solved(matrix[2:], weight[2:], start[2:], 1, 40)
     torch.testing.assert_close(values[2:], alone[0], rtol=1e-10, atol=1e-10)
+
+
+def test_settled_rows_are_not_asked_for() -> None:
+    _, _, start = pencil(2, 30, 3)
+    diagonal = torch.stack([torch.linspace(1, 1.1, 30), torch.linspace(1, 100, 30)]).double()[:, None]
+    asked: list[Tensor] = []
+
+    def product(v: Tensor) -> Tensor:
+        asked.append((v != 0).flatten(1).any(-1))
+        return v * diagonal
+
+    values, _ = lowest(product, lambda r: r, start, 1, 25, 0.02)
+    products = torch.stack(asked).sum(0).tolist()
+    assert products[0] == 10 < products[1]
+    assert values[0, 0] >= 0  # zeros fill up what was not asked for

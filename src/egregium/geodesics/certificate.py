@@ -19,6 +19,7 @@ LOOKED_AT, LOOKED_AT_WIDE = 5, 3
 SUSPECT = 1e-4
 PRODUCTS = 60
 LOWEST = 2
+SETTLED = 0.02
 PUSHES = (0.3, 0.1, 0.03)
 SEEN = 0.1
 
@@ -70,7 +71,7 @@ def _searched(problem: Problem, solution: Solution, rtol: float) -> tuple[Tensor
     Lanczos' method starts from noise in which every direction has its share. That the energy falls is a proof; that it does not
     is none: a narrow direction may have had next to no share. The same for equal pairs, since the noise is.
 
-    Cost: 3 decoder calls a vertex and product, PRODUCTS of them.
+    Cost: 3 decoder calls a vertex and product, PRODUCTS of them at most.
 
     References: Kuczynski and Wozniakowski 1992 (SIAM J. Matrix Anal. Appl. 13), the largest eigenvalue from a random start.
     """
@@ -83,7 +84,7 @@ def _falling(problem: Problem, vertices: Tensor, rtol: float) -> tuple[Tensor, T
     now, near = problem.evaluate(vertices), problem.path_metric(vertices)
     reach = now.noise.sqrt().clamp_min(REACH)
     noise = near.noise(vertices, torch.Generator().manual_seed(0))
-    values, vectors = lowest(problem.secant(vertices, now, near, reach), near.inverse, noise, LOWEST, PRODUCTS)
+    values, vectors = lowest(problem.secant(vertices, now, near, reach), near.inverse, noise, LOWEST, PRODUCTS, SETTLED)
     margin, furthest = (now.noise / reach).clamp_min(CURVATURE_MARGIN), now.noise.clamp_min(SEEN * rtol)
     descent, minimum = torch.zeros_like(vertices), torch.ones_like(values[:, 0], dtype=torch.bool)
     for value, vector in zip(values.unbind(1), vectors.unbind(1), strict=True):

@@ -6,13 +6,19 @@ from torch import Tensor
 from egregium.numerics.conjugate import Linear
 
 NEGLIGIBLE = 1e-5
+LOOK = 10
 
 
-def lowest(product: Linear, inverse: Linear, b: Tensor, count: int, most: int) -> tuple[Tensor, Tensor]:
+def lowest(product: Linear, inverse: Linear, b: Tensor, count: int, most: int, settled: float = 0.0) -> tuple[Tensor, Tensor]:
     """Lowest Ritz values `(P, count)` and vectors `(P, count, n, d)` of `M v = value N v`, `<v, N v> = 1`, N the `inverse`'s.
 
-    From the Krylov space of `b` `(P, n, d)`, of at most `most` products, with full reorthogonalisation. Ritz values are never
-    below the lowest eigenvalues; where the space is smaller than `count`, zeros fill it up.
+    From the Krylov space of `b` `(P, n, d)`, with full reorthogonalisation. Ritz values are never below the lowest
+    eigenvalues; where the space is smaller than asked for, zeros fill it up. Rows that are finished are 0 in what `product` is
+    asked for.
+
+    Args:
+        most: products at most.
+        settled: residual of these Ritz vectors at which a row is finished, looked at every LOOK products.
 
     References: Lanczos 1950; Kuczynski and Wozniakowski 1992 (SIAM J. Matrix Anal. Appl. 13), from a random start.
 
@@ -28,6 +34,8 @@ def lowest(product: Linear, inverse: Linear, b: Tensor, count: int, most: int) -
     norm = unit = _dot(residual, near).clamp_min(0).sqrt()
     for k in range(size):
         scale = torch.where(norm > NEGLIGIBLE * unit, 1 / norm, 0.0)[:, None, None]
+        if not scale.any():
+            break
         basis[k], duals[k] = scale * near, scale * residual
         residual = product(basis[k])
         if k == 0:
@@ -38,8 +46,16 @@ def lowest(product: Linear, inverse: Linear, b: Tensor, count: int, most: int) -
             residual = residual - torch.einsum("pk,kpnd->pnd", share, duals[: k + 1])
         near = inverse(residual)
         norm = _dot(residual, near).clamp_min(0).sqrt()
-    values, weights = torch.linalg.eigh((ritz.tril(-1) + ritz.tril().mT).double().nan_to_num(0.0))
+        if (k + 1) % LOOK == 0:
+            last = _ritz(ritz[:, : k + 1, : k + 1])[1][:, -1, :count].abs().amax(-1)
+            norm = torch.where(norm * last <= settled, 0.0, norm)
+    values, weights = _ritz(ritz)
     return values[:, :count], torch.einsum("pkc,kpnd->pcnd", weights[..., :count].to(b), basis)
+
+
+def _ritz(lower: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors of symmetric matrices `(P, k, k)` given by their lower triangles; of NaN, those of zeros."""
+    return torch.linalg.eigh((lower.tril(-1) + lower.tril().mT).double().nan_to_num(0.0))
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
