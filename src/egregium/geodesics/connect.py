@@ -53,7 +53,8 @@ def connect(
     Args:
         z0, z1: latent points `(*batch, d)`, equal shapes, finite, float32 or float64.
         solver: one of `eg.solvers`; by default chosen from d, see docs/choosing-a-solver.md.
-        rtol: relative error of the length, and of the first-order condition, that CONVERGED promises; at least 50 eps.
+        rtol: relative error of the length, and of the first-order condition, that CONVERGED promises; at least 50 eps. Where d
+            is 24 or more, tolerances of 1e-4 and more hold the first-order condition to `sqrt(rtol) / 2`, as lengths need.
             Below 1e-4 folded decoders, where other minima are near, are searched for the shortest from many starts (from
             two where d is 24 or more), unless `starts` or the solver's segments are given.
         support: a `SupportGraph` of the data: gives further starts, and DISCONNECTED or OUT_OF_SUPPORT where it says so.

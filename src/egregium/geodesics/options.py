@@ -123,7 +123,8 @@ class Options:
 
         Where `wide` and the tolerance rough no directions are promised: an eighth of `rtol` is left of the length.
         """
-        return Termination(0.5 * self.rtol**0.5 if wide and self.rough else self.rtol, self.max_steps)
+        tolerance = 0.5 * self.rtol**0.5 if wide and self.rough else self.rtol
+        return Termination(min(tolerance, self.exploring(wide).tolerance), self.max_steps)
 
     def plan(self, coarse: int) -> list[int]:
         """Numbers of segments from `coarse` to fine."""
