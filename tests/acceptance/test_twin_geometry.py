@@ -14,7 +14,7 @@ from torch import Tensor
 
 from egregium.geodesics import Geodesic, connect
 from egregium.numerics.derivatives import jacobian
-from egregium.relations import ball_volume, curvature, exp, jacobi_field, log, mean, transport, wasserstein
+from egregium.relations import ball_volume, curvature, exp, jacobi_field, log, log_volume, mean, transport, wasserstein
 from egregium.spaces import Pullback
 from egregium.testing.twins import random_decoder
 
@@ -34,6 +34,7 @@ class Drawn:
     u: Tensor
     w: Tensor
     cloud: Tensor
+    scale: Tensor
     g: Geodesic
 
     @staticmethod
@@ -42,7 +43,7 @@ class Drawn:
         push = jacobian(a, start)
         u, w = (push @ vectors[..., None])[..., 0]
         g = connect(space, a(start), a(end), rtol=0.1 * RTOL, on_fail="mark")  # directions err by 50 rtol
-        return Drawn(space, a(start), a(end), u, w, a(cloud), g)
+        return Drawn(space, a(start), a(end), u, w, a(cloud), torch.linalg.slogdet(push).logabsdet, g)
 
     def pushed(self, z: Tensor, v: Tensor) -> Tensor:
         """Tangent vectors in data space."""
@@ -98,16 +99,20 @@ def bending(at: Drawn) -> Tensor:
     return (frame.mT[:, None] @ form @ frame[:, None]).flatten(1).norm(dim=-1) ** 2
 
 
+def element(at: Drawn) -> Tensor:
+    """Volume that a unit of the first parametrisation's volume has, where regions of any dimension get theirs from."""
+    return (log_volume(at.space, at.z0) + at.scale).exp()[:, None]
+
+
 def area(at: Drawn) -> Tensor:
     """Of discs about the starts; in more than two dimensions balls have tests of their own."""
-    if at.space.width > 2:
-        return torch.ones_like(at.z0[:, :1])
     return ball_volume(at.space, at.z0, RADIUS, rtol=RTOL)[:, None]
 
 
 OF_PAIRS: dict[str, Measure] = {"log": logarithm, "transport": transported}
 """Compared where the twins share the minimum."""
-OF_POINTS: dict[str, Measure] = {"exp": exponential, "Jacobi field": field, "disc": area}
+OF_POINTS: dict[str, Measure] = {"exp": exponential, "Jacobi field": field, "volume element": element}
+OF_DISCS: dict[str, Measure] = {"disc": area}
 OF_CURVATURE: dict[str, Measure] = {"Ricci": ricci, "scalar": scalar, "sectional": sectional}
 """Judged relative to `|II|^2`, since they may vanish."""
 
@@ -157,7 +162,8 @@ def agreement(twins: Twins, pairs: int, clouds: dict[str, Measure]) -> Agreement
     shared = ok & (apart < SAME_CURVE * first.g.length)
     worst = {name: _worst(measure, all_of_them, shared) for name, measure in OF_PAIRS.items()}
     everywhere, bent = torch.ones_like(shared), bending(first)
-    worst |= {name: _worst(measure, all_of_them, everywhere) for name, measure in OF_POINTS.items()}
+    of_points = OF_POINTS | (OF_DISCS if twins.d == 2 else {})
+    worst |= {name: _worst(measure, all_of_them, everywhere) for name, measure in of_points.items()}
     worst |= {name: _worst(measure, all_of_them, everywhere, bent) for name, measure in OF_CURVATURE.items()}
     image = first.space.ambient(first.cloud)
     spread, elsewhere = (image - image.mean(0)).norm(dim=-1).mean()[None], 0
@@ -192,7 +198,7 @@ def test_strangers_do_not_agree() -> None:
     mixed = Twins([twins.spaces[0], stranger], [lambda z: z] * 2, twins.priors * 2, 2, 0)
     found = agreement(mixed, 1, {})
     assert found.unshared == 1
-    assert min(found.worst[name] for name in ("exp", "Jacobi field", *OF_CURVATURE)) > 1e-2
+    assert min(found.worst[name] for name in (*OF_POINTS, *OF_CURVATURE)) > 1e-2
     assert found.worst["disc"] > 1e-3  # small discs are nearly flat wherever they lie
 
 

@@ -31,10 +31,10 @@ class Frames(Rows):
         p, n, d = nodes.shape
         width = immerse(nodes[:1, 0]).shape[-1]
         parts = [
-            torch.linalg.qr(jacobian(immerse, nodes[rows].flatten(0, 1)).unflatten(0, (-1, n)))
+            Frames(*torch.linalg.qr(jacobian(immerse, nodes[rows].flatten(0, 1)).unflatten(0, (-1, n))))
             for rows in row_chunks(p, n * d * width, CACHED)
         ]
-        return Frames(torch.cat([q for q, _ in parts]), torch.cat([r for _, r in parts]))
+        return Frames.stack(parts)
 
     def every(self, stride: int) -> "Frames":
         """The frames at every so many nodes."""

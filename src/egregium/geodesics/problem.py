@@ -122,7 +122,7 @@ class Problem(Rows):
     def evaluate(self, vertices: Tensor) -> Evaluation:
         """Energy and gradient. Cost: 3 decoder calls a vertex."""
         parts = [self[rows]._evaluated(vertices[rows]) for rows in self.held(vertices)]
-        return parts[0] if len(parts) == 1 else Evaluation.stack(parts)
+        return Evaluation.stack(parts)
 
     def _evaluated(self, vertices: Tensor) -> Evaluation:
         p, n, d = vertices.shape

@@ -122,8 +122,10 @@ def widened(found: Found, problem: Problem, several: Tensor, segments: int, opti
 
     Not where wide: there are too many sides.
     """
-    rows = several.nonzero().flatten()[: 0 if problem.wide else None]
-    return _insured(found, problem, rows, bent(problem[rows], segments), options) if len(rows) else found
+    if problem.wide or not several.any():
+        return found
+    rows = several.nonzero().flatten()
+    return _insured(found, problem, rows, bent(problem[rows], segments), options)
 
 
 def folded(starts: Candidates, found: Found) -> Tensor:

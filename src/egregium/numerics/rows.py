@@ -36,6 +36,8 @@ class Rows:
     @classmethod
     def stack(cls, parts: Sequence[Self]) -> Self:
         """Batches one after the other."""
+        if len(parts) == 1:
+            return parts[0]
         first, *others = cls.alike(parts)
         return _with(first, {name: _stacked([value, *(getattr(o, name) for o in others)]) for name, value in _parts(first)})
 
