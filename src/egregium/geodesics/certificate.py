@@ -12,16 +12,16 @@ from egregium.numerics.lanczos import lowest
 from egregium.numerics.tridiagonal import BlockTridiagonal
 
 CURVATURE_MARGIN = 1e-3
-REACH = 1e-3
+REACH = 1e-3  # relative metric size of the displacements that gradients are differenced over
 SOFT = 0.06
 AGED = 3.5
 LOOKED_AT, LOOKED_AT_WIDE = 5, 3
 SUSPECT = 1e-4
 PRODUCTS = 60
 LOWEST = 2
-SETTLED = 0.02
-PUSHES = (0.3, 0.1, 0.03)
-SEEN = 0.1
+SETTLED = 0.02  # residual at which Ritz vectors are good enough
+PUSHES = (0.3, 0.1, 0.03)  # relative metric sizes of the steps that are tried along them
+SEEN = 0.1  # of the tolerance: a smaller relative fall of the energy is none
 
 
 def second_variation(problem: Problem, solution: Solution, rtol: float = 0.0) -> tuple[Tensor, Tensor, SecondOrder | None]:

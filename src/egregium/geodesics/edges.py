@@ -13,7 +13,7 @@ from egregium.geodesics.certificate import AGED, SOFT, second_variation
 from egregium.geodesics.measure import extrapolated, polygon, rectify, rounding
 from egregium.geodesics.options import Options
 from egregium.geodesics.problem import Problem
-from egregium.geodesics.solvers.base import Solution, Termination
+from egregium.geodesics.solvers.base import Solution
 from egregium.numerics import splines
 from egregium.numerics.cubature import gauss_legendre
 from egregium.numerics.derivatives import jvp
@@ -52,7 +52,7 @@ def short(problem: Problem, options: Options) -> Short:
         part = problem[rows]
         model = None if solution.model is None else solution.model.prolonged()
         finer = splines.doubled(part.nodes(solution.vertices))[:, 1:-1]
-        solution = options.solver.minimise(part, finer, _termination(problem, options), model)
+        solution = options.solver.minimise(part, finer, options.measuring(problem.wide), model)
         lengths.append(polygon(solution.x))
         found = _measured(part, solution, lengths, options.rtol)
         result = result.updated(rows, found)
@@ -82,16 +82,12 @@ def near(problem: Problem, rtol: float) -> Short:
     return Short(length, length + error, flat & ((length - problem.chord).abs() <= rtol * length + 50 * eps * problem.size))
 
 
-def _termination(problem: Problem, options: Options) -> Termination:
-    return options.finishing(True) if problem.wide and options.rough else options.exploring(problem.wide)
-
-
 def _halved(problem: Problem, options: Options) -> tuple[Solution, Tensor]:
     """The curves of two segments, and which of them are minima `(P,)`."""
     straight = problem.straight(2)
     now = problem.evaluate(straight)
     model = problem.second_order(straight, now.x).convex(now.gradient)
-    solution = options.solver.minimise(problem, straight, _termination(problem, options), model)
+    solution = options.solver.minimise(problem, straight, options.measuring(problem.wide), model)
     minimum = solution.status == Status.CONVERGED
     if solution.model is None:
         rows = minimum.nonzero().flatten()

@@ -126,6 +126,10 @@ class Options:
         tolerance = 0.5 * self.rtol**0.5 if wide and self.rough else self.rtol
         return Termination(min(tolerance, self.exploring(wide).tolerance), self.max_steps)
 
+    def measuring(self, wide: bool) -> Termination:
+        """Of curves whose length alone is asked for: as of coarse ones, but where `wide` and rough no finer ones mend them."""
+        return self.finishing(wide) if wide and self.rough else self.exploring(wide)
+
     def plan(self, coarse: int) -> list[int]:
         """Numbers of segments from `coarse` to fine."""
         if self.solver.segments:
