@@ -10,7 +10,7 @@ from torch import Tensor
 from egregium.errors import NotConvergedError
 from egregium.geodesics.connect import connect
 from egregium.geodesics.options import require_on_fail, require_steps, require_tolerance
-from egregium.geodesics.shooting import shoot
+from egregium.geodesics.shooting import carry
 from egregium.protocols import ClosedForm, ImmersedSpace
 from egregium.relations.clouds import cloud, shares
 from egregium.status import Status
@@ -21,6 +21,10 @@ LEAST = 1e-3
 DISTINCT = 0.02
 FINER = 0.1
 PUSH = 0.3
+ROUGH = 1e-3  # loosest tolerance of the geodesics
+SHARP = 1e-3  # of the slope: tolerance of the geodesics of the next step
+COARSE = 1e-4  # tolerance of the way to the next point, which need not be exact
+CURVED = 0.1  # cosine that step and change of the gradient have at least where the secant is learnt from
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,7 +37,7 @@ class Mean:
         distances: `(N,)`, from the mean to every point.
         gradient: metric norm of the weighted mean of the logarithms, relative to the root of the variance: 0 at a mean.
         status: CONVERGED, MAX_STEPS, STALLED, or that of geodesics which failed, see `eg.Status`.
-        steps: steps of gradient descent, tried ones too.
+        steps: steps of descent, tried ones too.
         unique: False where descent from elsewhere led to another mean; True says only that it did not.
     """
 
@@ -69,9 +73,10 @@ def mean(
 ) -> Mean:
     r"""The Frechet mean `argmin_m sum_i w_i d(m, z_i)^2` of points `(N, d)`, a local minimum.
 
-    Riemannian gradient descent, `m <- exp_m(sum_i w_i log_m z_i)`, from the point whose decoding is nearest to the mean of the
-    decoded points, and again from the point farthest from what was found and from a push aside, by which saddles are left too:
-    several means warn that it is not unique. The mean is invariant: it transforms with the points.
+    Riemannian BFGS, `m <- exp_m(B sum_i w_i log_m z_i)` with B from the secants in a frame carried along, from the point whose
+    decoding is nearest to the mean of the decoded points, and again from the point farthest from what was found and from a push
+    aside, by which saddles are left too: several means warn that it is not unique. The mean is invariant: it transforms with
+    the points.
 
     Args:
         weights: `(N,)`, not negative, with a positive sum; equal by default.
@@ -81,9 +86,10 @@ def mean(
         on_fail: "raise" `NotConvergedError` with the `Mean` as `.result`, or "mark" it in `status`.
         options: keywords of `connect`: solver, support.
 
-    Cost: N geodesics a step, 5 to 20 steps.
+    Cost: N geodesics a step, 5 to 10 steps from each start, the first of them roughly.
 
-    References: Karcher 1977 (doi 10.1002/cpa.3160300502); Pennec 2006 (doi 10.1007/s10851-006-6228-4).
+    References: Karcher 1977 (doi 10.1002/cpa.3160300502); Pennec 2006 (doi 10.1007/s10851-006-6228-4); Ring, Wirth 2012 (doi
+    10.1137/11082885X).
 
     >>> from egregium.spaces import Euclidean
     >>> mean(Euclidean(2), torch.tensor([[0.0, 0.0], [2.0, 4.0]])).point.tolist()
@@ -95,11 +101,12 @@ def mean(
     require_tolerance(rtol, points.dtype)
     share = shares(points, weights)
     with torch.no_grad():
-        x = space.immerse(points)
-        first = int((x - share @ x).norm(dim=-1).argmin())
-        found = _descended(space, points, share, points[first], rtol, max_steps, options)
+        x, used = space.immerse(points), share > 0
+        search = _Search(space, points[used], share[used], rtol, max_steps, options)
+        found = search.descended(points[int((x - share @ x).norm(dim=-1).argmin())])
         if found.ok and found.variance > 0:
-            found = _compared(space, found, points, share, rtol, max_steps, options)
+            found = search.compared(found)
+        found = replace(found, distances=torch.zeros_like(share).index_put((used,), found.distances))
     if on_fail == "raise" and not found.ok:
         raise NotConvergedError(
             f"the mean did not converge in {found.steps} steps: {Status(int(found.status)).sentence}. Its gradient is "
@@ -109,78 +116,140 @@ def mean(
     return found
 
 
-def _compared(
-    space: ImmersedSpace, found: Mean, points: Tensor, share: Tensor, rtol: float, max_steps: int, options: dict[str, Any]
-) -> Mean:
-    """The best of the mean found and those from a push aside and from its farthest point, with a warning where they differ."""
-    push = torch.randn(points.shape[1], generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(points)
-    push = PUSH * found.variance.sqrt() * push / space.norm(found.point, push)
-    farthest = points[int(found.distances.where(share > 0, 0).argmax())]
-    best, unique = found, True
-    for start in (_moved(space, found.point, push, rtol), farthest):
-        other = _descended(space, points, share, start, rtol, max_steps, options)
-        apart = connect(space, found.point, other.point, on_fail="mark").length
-        if other.ok and bool(apart > DISTINCT * found.variance.sqrt()):
-            best, unique = (other if other.variance < best.variance else best), False
-    if not unique:
-        warnings.warn("the Frechet mean is not unique: descent from other points led to other means.", stacklevel=3)
-    return replace(best, unique=unique)
-
-
-def _descended(
-    space: ImmersedSpace, points: Tensor, share: Tensor, start: Tensor, rtol: float, max_steps: int, options: dict[str, Any]
-) -> Mean:
-    """Gradient descent from one start; steps that do not lower the variance are halved."""
-    here = _measured(space, points, share, start, rtol, options)
-    step, steps, stalled = 1.0, 0, False
-    while here.failed == Status.CONVERGED and here.slope > rtol and steps < max_steps and not stalled:
-        steps += 1
-        there = _measured(space, points, share, _moved(space, here.point, step * here.gradient, rtol), rtol, options)
-        if there.better(here, rtol):
-            here, step = there, min(1.0, 2 * step)
-        else:
-            step *= SHORTENED
-            stalled = step < LEAST
-    status = int(here.failed)
-    if status == Status.CONVERGED and not here.slope <= rtol:
-        status = int(Status.STALLED if stalled else Status.MAX_STEPS)
-    code = torch.tensor(status, dtype=torch.int8, device=points.device)
-    return Mean(here.point, here.variance, here.distances, here.slope, code, steps)
-
-
 @dataclass(frozen=True)
 class _Place:
-    """A point with the distances to the population, its variance, the descent `gradient` and the size of it, and a status."""
+    """A point with the distances to the population, its variance, the descent `gradient`, what is known to which tolerance."""
 
     point: Tensor
     distances: Tensor
     variance: Tensor
     gradient: Tensor
     slope: Tensor
-    failed: Tensor
+    status: int
+    tolerance: float
 
     def better(self, before: "_Place", rtol: float) -> bool:
         """Whether the variance is less, or equal to what is known of it and its slope less."""
+        known = max(rtol, self.tolerance, before.tolerance)
         change = (self.variance - before.variance) / before.variance
-        lower = (change < -rtol) | ((change <= rtol) & (self.slope < before.slope))
-        return bool(lower & (self.failed == Status.CONVERGED))
+        lower = (change < -known) | ((change <= known) & (self.slope < before.slope))
+        return bool(lower) and self.status == Status.CONVERGED
 
 
-def _measured(
-    space: ImmersedSpace, points: Tensor, share: Tensor, here: Tensor, rtol: float, options: dict[str, Any]
-) -> _Place:
-    used, exact = share > 0, max(FINER * rtol, 50 * torch.finfo(here.dtype).eps)
-    g = connect(space, here.expand_as(points)[used], points[used], **{**options, "rtol": exact, "on_fail": "mark"})
-    distances = torch.zeros_like(share).index_put((used,), g.length.to(share))
-    gradient = share[used] @ g.initial_velocity
-    variance = (share * distances**2).sum()
-    size = torch.where(torch.isfinite(gradient).all(), space.norm(here, torch.nan_to_num(gradient)), torch.inf)
-    slope = torch.where(variance > 0, size / variance.sqrt(), 0.0)
-    return _Place(here, distances, variance, gradient, slope, g.status.amax())
+@dataclass(frozen=True)
+class _Secants:
+    """The inverse Hessian of half the variance, as far as steps have told it, in an orthonormal frame carried along."""
+
+    frame: Tensor
+    inverse: Tensor
+
+    @staticmethod
+    def at(space: ImmersedSpace, point: Tensor) -> "_Secants":
+        """Nothing known: a flat space."""
+        return _Secants(space.frame(point), torch.eye(len(point), dtype=point.dtype, device=point.device))
+
+    def step(self, gradient: Tensor) -> Tensor:
+        return self.frame @ self.inverse @ torch.linalg.solve(self.frame, gradient)
+
+    def learnt(self, there: "_Secants", step: Tensor, change: tuple[Tensor, Tensor]) -> "_Secants":
+        """`there` with what a step and the descent gradients before and after it tell: the update of BFGS."""
+        s, before = torch.linalg.solve(self.frame, torch.stack([step, change[0]], -1)).unbind(-1)
+        y = before - torch.linalg.solve(there.frame, change[1])
+        if not bool(s @ y > CURVED * s.norm() * y.norm()):
+            return there
+        left = torch.eye(len(s), dtype=s.dtype, device=s.device) - torch.outer(s, y) / (s @ y)
+        return replace(there, inverse=left @ self.inverse @ left.mT + torch.outer(s, s) / (s @ y))
+
+    def carried(self, space: ImmersedSpace, here: Tensor, step: Tensor) -> "tuple[Tensor, _Secants]":
+        """The point to which a step leads, `here` if nowhere, and the frame there."""
+        if isinstance(space, ClosedForm):
+            end = space.exp(here, step)
+            columns = space.transport(here.expand(len(here), -1), end.expand(len(here), -1), self.frame.mT)
+            return end, replace(self, frame=columns.mT)
+        path = carry(space.economical(), here[None], step[None], COARSE)
+        if not bool(torch.isfinite(path.end).all()):
+            return here, self
+        return path.end[0], replace(self, frame=path.frames[0, -1] @ torch.linalg.solve(path.frames[0, 0], self.frame))
 
 
-def _moved(space: ImmersedSpace, here: Tensor, v: Tensor, rtol: float) -> Tensor:
-    if isinstance(space, ClosedForm):
-        return space.exp(here, v)
-    end = shoot(space, here[None], v[None], FINER * rtol).end[0]
-    return torch.where(torch.isfinite(end).all(), end, here)
+@dataclass(frozen=True)
+class _Search:
+    """Descent to means of points `(N, d)` with shares `(N,)`; `options` are those of `connect`."""
+
+    space: ImmersedSpace
+    points: Tensor
+    share: Tensor
+    rtol: float
+    max_steps: int
+    options: dict[str, Any]
+
+    @property
+    def exact(self) -> float:
+        """The tolerance of the geodesics in the end."""
+        return max(FINER * self.rtol, 50 * torch.finfo(self.points.dtype).eps)
+
+    @property
+    def rough(self) -> float:
+        """The tolerance of the first ones."""
+        return max(ROUGH, self.exact)
+
+    def compared(self, found: Mean) -> Mean:
+        """The best of the mean found and those from a push aside and from its farthest point; a warning where they differ."""
+        push = torch.randn(len(found.point), generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(found.point)
+        push = PUSH * found.variance.sqrt() * push / self.space.norm(found.point, push)
+        aside, _ = _Secants.at(self.space, found.point).carried(self.space, found.point, push)
+        best, unique = found, True
+        for start in (aside, self.points[int(found.distances.argmax())]):
+            other = self.descended(start, found)
+            if other.ok and not self._near(found, other.point):
+                best, unique = (other if other.variance < best.variance else best), False
+        if not unique:
+            warnings.warn("the Frechet mean is not unique: descent from other points led to other means.", stacklevel=4)
+        return replace(best, unique=unique)
+
+    def descended(self, start: Tensor, known: Mean | None = None) -> Mean:
+        """Descent from one start, or until a mean that is `known` is reached; steps that do not lead down are halved."""
+        here, secants = self._place(start, self.rough), _Secants.at(self.space, start)
+        scale, steps = 1.0, 0
+        while (status := self._verdict(here, scale, steps)) is None and not (known and self._near(known, here.point)):
+            if here.slope <= self.rtol:
+                here = self._place(here.point, self.exact)
+                continue
+            step = scale * secants.step(here.gradient)
+            point, beyond = secants.carried(self.space, here.point, step)
+            there = self._place(point, min(max(self.exact, SHARP * float(here.slope)), self.rough))
+            steps += 1
+            if there.better(here, self.rtol):
+                secants = secants.learnt(beyond, step, (here.gradient, there.gradient))
+                here, scale = there, min(1.0, 2 * scale)
+            elif here.tolerance > self.exact:
+                here = self._place(here.point, self.exact)
+            else:
+                scale *= SHORTENED
+        code = torch.tensor(status or 0, dtype=torch.int8, device=start.device)
+        return Mean(here.point, here.variance, here.distances, here.slope, code, steps)
+
+    def _verdict(self, here: _Place, scale: float, steps: int) -> int | None:
+        """The status in which the descent ends, if it does."""
+        if here.status != Status.CONVERGED:
+            return here.status
+        if here.slope <= self.rtol and here.tolerance <= self.exact:
+            return int(Status.CONVERGED)
+        if scale < LEAST:
+            return int(Status.STALLED)
+        return int(Status.MAX_STEPS) if steps >= self.max_steps else None
+
+    def _near(self, known: Mean, point: Tensor) -> bool:
+        close = DISTINCT * known.variance.sqrt()
+        if bool(self.space.least_distance(known.point[None], point[None]) > close):
+            return False
+        return bool(connect(self.space, known.point, point, on_fail="mark").length <= close)
+
+    def _place(self, here: Tensor, tolerance: float) -> _Place:
+        g = connect(
+            self.space, here.expand_as(self.points), self.points, **{**self.options, "rtol": tolerance, "on_fail": "mark"}
+        )
+        gradient, variance = self.share @ g.initial_velocity, (self.share * g.length**2).sum()
+        size = torch.where(torch.isfinite(gradient).all(), self.space.norm(here, torch.nan_to_num(gradient)), torch.inf)
+        slope = torch.where(variance > 0, size / variance.sqrt(), 0.0)
+        return _Place(here, g.length, variance, gradient, slope, int(g.status.amax()), tolerance)

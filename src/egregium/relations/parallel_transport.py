@@ -9,7 +9,7 @@ from egregium.geodesics.frames import Frames, orthogonal
 from egregium.geodesics.geodesic import Geodesic
 from egregium.geodesics.measure import extrapolate
 from egregium.geodesics.options import require_on_fail, require_tolerance
-from egregium.geodesics.shooting import spread
+from egregium.geodesics.shooting import carry
 from egregium.protocols import ClosedForm, ImmersedSpace
 from egregium.spaces.points import flat
 
@@ -67,7 +67,7 @@ def _followed(space: ImmersedSpace, g: Geodesic, v: Tensor, rtol: float) -> tupl
         raise ShapeError(f"v must have shape {(*g.length.shape, v.shape[-1])}, a vector a curve; got {tuple(v.shape)}.")
     start, end, d = flat(g(0.0)), flat(g(1.0)), v.shape[-1]
     closed = close(space, start, end, flat(g.initial_velocity), max(CLOSER * rtol, 50 * torch.finfo(v.dtype).eps))
-    shot = spread(space, start, closed.velocity, FINER * rtol)
+    shot = carry(space, start, closed.velocity, FINER * rtol)
     arrived = torch.isfinite(shot.end).all(-1)
     ends = Frames.along(space.immerse, torch.stack([end, torch.where(arrived[:, None], shot.end, end)], 1))
     one = torch.eye(d, dtype=v.dtype, device=v.device)
