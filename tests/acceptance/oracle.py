@@ -240,11 +240,11 @@ class Field:
     level: float
 
     @property
-    def border(self) -> Array:
-        """Distances `(S,)` of the sources to the border of the box, or how far was looked without coming to it."""
+    def border(self) -> tuple[Array, Array]:
+        """Nodes `(B, 2)` on the border of the box, and distances `(S, B)` there, or how far was looked without coming to them."""
         index = np.rint((self.grid.points - self.grid.table.low) / self.grid.step)
         edge = ((index == 0) | (index == self.grid.cells)).any(-1) & self.grid.inside
-        return np.minimum(self.u[:, edge].min(-1), self.level)
+        return self.grid.points[edge], np.minimum(self.u[:, edge], self.level)
 
     def at(self, targets: Array, disc: float) -> Array:
         """Distances `(S, K)` to targets `(S, K, 2)`, by the same scheme on the ring of the cell that holds each."""
@@ -339,6 +339,18 @@ class Oracle:
     def ok(self) -> Array:
         return (self.difference <= REFINED) & self.contained
 
+    @staticmethod
+    def unknown(targets: Array) -> "Oracle":
+        """Of nothing yet."""
+        shape = targets.shape[:-1]
+        return Oracle(np.full(shape, np.nan), np.full(shape, np.inf), np.zeros(shape, dtype=bool))
+
+    def learn(self, source: int, asked: Array, found: "Oracle") -> None:
+        """Take in what was found for the targets `asked` `(K,)` of one source."""
+        self.distance[source, asked] = found.distance[0]
+        self.difference[source, asked] = found.difference[0]
+        self.contained[source, asked] = found.contained[0]
+
 
 def shortest(
     decode: Callable[[Tensor], Tensor],
@@ -361,17 +373,28 @@ def shortest(
     table = Table.of(lambda y: decode(y @ back.to(y)), low - reach, high + reach, finest)
     sources, targets = sources @ white.T, targets @ white.T
     found: list[Array] = []
-    border = np.empty(0)
+    outside = np.empty(0)
     for n in [cells << k for k in range((finest // cells).bit_length())]:
         field = march(Grid.of(table, n), sources, targets, DISC * n / cells)
         found.append(field.at(targets, DISC * n / cells))
         if len(found) == 1:
-            outward = from_frame(field.grid).at(targets.reshape(1, -1, 2), 0)
-            border = field.border[:, None] + outward.reshape(found[0].shape)
+            outside = least_outside(field, targets, lambda y: decode(torch.as_tensor(y) @ back).flatten(1).detach().numpy())
         elif (np.abs(found[-1] - found[-2]) <= REFINED * found[-1]).all():
             break
     coarse, fine = found[-2:]
-    return Oracle(fine, np.abs(fine - coarse) / np.maximum(fine, 1e-300), fine <= border)
+    return Oracle(fine, np.abs(fine - coarse) / np.maximum(fine, 1e-300), fine <= outside)
+
+
+def least_outside(field: Field, targets: Array, decode: Callable[[Array], Array]) -> Array:
+    """What curves from the sources to the targets `(S, K, 2)` that leave the box are at least as long as, `(S, K)`.
+
+    They come to the border somewhere, and from there to the target, by the decoded chord at least and over the frame at least.
+    """
+    inward = from_frame(field.grid).at(targets.reshape(1, -1, 2), 0).reshape(targets.shape[:-1])
+    nodes, outward = field.border
+    there, ends = decode(nodes), decode(targets.reshape(-1, 2)).reshape(*targets.shape[:-1], -1)
+    chord = np.stack([np.linalg.norm(ends - x, axis=-1) for x in there])
+    return (outward.T[..., None] + np.maximum(chord, inward)).min(0)
 
 
 def whitening(decode: Callable[[Tensor], Tensor], points: Array) -> Array:

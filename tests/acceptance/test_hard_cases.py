@@ -51,11 +51,18 @@ class Judged:
         )
 
 
-def judged(
-    decode: Callable[[Tensor], Tensor], sources: Tensor, targets: Tensor, cells: int, finest: int, margin: float = 0.6
-) -> Judged:
-    """From S sources `(S, 2)` to targets `(S, K, 2)`."""
-    oracle = shortest(decode, sources.numpy(), targets.numpy(), cells=cells, finest=finest, margin=margin)
+Grids = tuple[int, int, float]
+"""Cells of the coarsest and of the finest grid, and the margin of the box."""
+
+
+def judged(decode: Callable[[Tensor], Tensor], sources: Tensor, targets: Tensor, *rounds: Grids) -> Judged:
+    """From S sources `(S, 2)` to targets `(S, K, 2)`; what the oracle does not know in one round it is asked in the next."""
+    oracle = Oracle.unknown(targets.numpy())
+    for cells, finest, margin in rounds:
+        for row in np.flatnonzero(~oracle.ok.all(-1)):
+            asked = ~oracle.ok[row]
+            ends = sources[row : row + 1].numpy(), targets[row : row + 1, asked].numpy()
+            oracle.learn(row, asked, shortest(decode, *ends, cells=cells, finest=finest, margin=margin))
     start = sources[:, None].expand_as(targets).reshape(-1, 2)
     return Judged(connect(Pullback(decode, dim=2), start, targets.reshape(-1, 2), on_fail="mark"), oracle)
 
@@ -78,7 +85,7 @@ def normal(seed: int, sources: int, targets: int) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("name", ["off centre", "deceiving"])
 def test_two_ways_round_a_hill(name: str) -> None:
     """40 pairs."""
-    found = judged(LANDSCAPES[name], *across(10), cells=64, finest=128, margin=0.8)
+    found = judged(LANDSCAPES[name], *across(10), (64, 128, 0.8))
     print(f"\nacceptance 4, hills {name}: {found}")
     assert found.g.ok.all() and found.comparable.mean() >= 0.5
     assert found.wrong == 0
@@ -88,7 +95,7 @@ def test_two_ways_round_a_hill(name: str) -> None:
 @pytest.mark.parametrize("name", LANDSCAPES)
 def test_acceptance_4_hills(name: str) -> None:
     """100 pairs."""
-    found = judged(LANDSCAPES[name], *across(10), cells=80, finest=640, margin=1.0)
+    found = judged(LANDSCAPES[name], *across(10), (80, 640, 1.0))
     print(f"\nacceptance 4, hills {name}: {found}", flush=True)
     assert found.comparable.mean() >= 0.8
     assert found.wrong == 0
@@ -99,7 +106,7 @@ def test_acceptance_4_hills(name: str) -> None:
 @pytest.mark.parametrize("seed", range(9))
 def test_acceptance_4_folded_decoders(seed: int, factor: float) -> None:
     """360 pairs of standard normal points; of 1.7 the first layer is scaled up."""
-    found = judged(folded_decoder(10, seed, factor), *normal(1000 + seed, 2, 10), cells=160, finest=640, margin=1.0)
+    found = judged(folded_decoder(10, seed, factor), *normal(1000 + seed, 2, 10), (160, 640, 1.0), (320, 1280, 2.0))
     print(f"\nacceptance 4, decoder {seed} folded {factor}: {found}", flush=True)
     assert found.wrong == 0
 
@@ -109,7 +116,7 @@ def test_acceptance_4_swiss_roll() -> None:
     """40 pairs."""
     roll, generator = SwissRoll(), torch.Generator().manual_seed(0)
     targets = roll.sample(40, generator).reshape(2, 20, 2)
-    found = judged(roll.decode, roll.sample(2, generator), targets, cells=48, finest=192, margin=0.5)
+    found = judged(roll.decode, roll.sample(2, generator), targets, (48, 192, 0.5), (96, 384, 1.0))
     print(f"\nacceptance 4, Swiss roll: {found}")
     assert found.wrong == 0
 
