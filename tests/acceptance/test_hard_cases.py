@@ -59,7 +59,7 @@ def judged(decode: Callable[[Tensor], Tensor], sources: Tensor, targets: Tensor,
     """From S sources `(S, 2)` to targets `(S, K, 2)`; what the oracle does not know in one round it is asked in the next."""
     oracle = Oracle.unknown(targets.numpy())
     for cells, finest, margin in rounds:
-        for row in np.flatnonzero(~oracle.ok.all(-1)):
+        for row in np.flatnonzero(~oracle.ok.all(-1)).tolist():
             asked = ~oracle.ok[row]
             ends = sources[row : row + 1].numpy(), targets[row : row + 1, asked].numpy()
             oracle.learn(row, asked, shortest(decode, *ends, cells=cells, finest=finest, margin=margin))
