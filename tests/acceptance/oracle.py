@@ -241,7 +241,7 @@ class Field:
 
     @property
     def border(self) -> tuple[Array, Array]:
-        """Nodes `(B, 2)` on the border of the box, and distances `(S, B)` there, or how far was looked without reaching them."""
+        """Nodes `(B, 2)` on the border of the box, and distances `(S, B)` there, or how far was looked without reaching."""
         index = np.rint((self.grid.points - self.grid.table.low) / self.grid.step)
         edge = ((index == 0) | (index == self.grid.cells)).any(-1) & self.grid.inside
         return self.grid.points[edge], np.minimum(self.u[:, edge], self.level)
