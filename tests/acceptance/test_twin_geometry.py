@@ -4,6 +4,7 @@ What is compared are numbers, decoded points, and vectors pushed to data space b
 metric's own norm: all of them are the same in every parametrisation.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -119,7 +120,9 @@ OF_CURVATURE: dict[str, Measure] = {"Ricci": ricci, "scalar": scalar, "sectional
 
 def centre(at: Drawn) -> Tensor:
     """The Frechet mean of the cloud, decoded."""
-    return at.space.ambient(mean(at.space, at.cloud, rtol=RTOL, on_fail="mark").point[None])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # some are not unique; the best of those found is to be the same
+        return at.space.ambient(mean(at.space, at.cloud, rtol=RTOL, on_fail="mark").point[None])
 
 
 def between_halves(at: Drawn) -> Tensor:

@@ -12,7 +12,7 @@ from egregium.errors import OptionError
 from egregium.geodesics import connect
 from egregium.geodesics.measure import polygon
 from egregium.geodesics.problem import Problem
-from egregium.geodesics.solvers import LBFGS, Adam, GaussNewton, Georce, Solution, Solver, Spline, Termination
+from egregium.geodesics.solvers import LBFGS, Adam, GaussNewton, Georce, Shooting, Solution, Solver, Spline, Termination
 from egregium.geodesics.solvers.georce import sweep
 from egregium.geodesics.solvers.spline import spline_basis
 from egregium.numerics.tridiagonal import BlockTridiagonal
@@ -25,7 +25,7 @@ SEGMENTS = 12
 PAIRS = 5
 VERTEX_SOLVERS = [GaussNewton(), GaussNewton(newton=False), Georce(), LBFGS(), Adam(max_steps=1000)]
 SPLINE = Spline(decrease=1e-6, lr=0.02, max_steps=600)
-SOLVERS = [*VERTEX_SOLVERS, SPLINE]
+SOLVERS = [*VERTEX_SOLVERS, SPLINE, Shooting()]
 Immersion = Callable[[Tensor], Tensor]
 
 
@@ -104,12 +104,31 @@ def connect_lengths(problem: Problem, solver: Solver) -> Tensor:
     return connect(space, problem.z0, problem.z1, rtol=1e-6, solver=solver).length
 
 
-@pytest.mark.parametrize("solver", [Georce(), LBFGS(), Adam()], ids=named)
+@pytest.mark.parametrize("solver", [Georce(), LBFGS(), Adam(), Shooting()], ids=named)
 def test_connect_takes_any_solver(solver: Solver) -> None:
     space, problem = space_of(sphere), problem_on(sphere, 3)
     truth = 2 * torch.asin(0.5 * problem.chord)  # great circles
     found = connect(space, problem.z0, problem.z1, solver=solver, rtol=1e-3)
     assert torch.allclose(found.length, truth, rtol=1e-3)
+
+
+@pytest.mark.parametrize("immersion", [sphere, paraboloid], ids=lambda f: f.__name__)
+def test_shooting_confirms_what_the_energy_says(immersion: Immersion) -> None:
+    problem = problem_on(immersion, 3)
+    found = connect(space_of(immersion), problem.z0, problem.z1, rtol=1e-5, solver=Shooting())
+    assert torch.allclose(found.length, connect_lengths(problem, GaussNewton()), rtol=1e-5)
+
+
+def test_shots_that_a_kink_leads_astray_are_told() -> None:
+    """The geodesic is refracted at the fold of the roof, which the equation does not know."""
+
+    def roof(z: Tensor) -> Tensor:
+        return torch.cat([z, 2 * z[:, :1].relu()], -1)
+
+    problem = Problem.between(space_of(roof), *torch.tensor([[[-1.0, 0.0]], [[1.0, 1.5]]], dtype=torch.float64))
+    solution = solved(Shooting(), problem, 1e-6)
+    assert solution.status.tolist() == [Status.STALLED]
+    assert torch.equal(solution.vertices, problem.straight(SEGMENTS))
 
 
 def test_connect_reports_a_spline_as_what_it_is() -> None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from egregium.geodesics.shooting import Shot, Spread, shoot, spread
-from egregium.numerics.derivatives import jacobian
-from egregium.protocols import ImmersedSpace
+from egregium.geodesics.shooting import MAX_STEPS, Shot, Spread, shoot, spread
+from egregium.numerics.derivatives import Map, jacobian, jvp
+from egregium.numerics.rows import Rows
 
 ROUNDS = 16
 ROUGH = 1e-4
@@ -15,36 +15,45 @@ FINER = 0.05  # of the tolerance asked for: that of one step of a shot
 
 
 @dataclass(frozen=True)
-class Closed:
-    """Initial velocities `(P, d)`, by how much of the length their geodesics `miss` the goal `(P,)`, and which are `ok`."""
+class Closed(Rows):
+    """Initial velocities `(P, d)`, by how much of the length their geodesics `miss` the goal `(P,)`, which are `ok`, and how
+    many steps of Newton's method were tried `(P,)`."""
 
     velocity: Tensor
     miss: Tensor
     ok: Tensor
+    steps: Tensor
 
 
-def close(space: ImmersedSpace, z0: Tensor, z1: Tensor, velocity: Tensor, rtol: float) -> Closed:
+def close(
+    immerse: Map, z0: Tensor, z1: Tensor, velocity: Tensor, rtol: float, *, rounds: int = ROUNDS, max_steps: int = MAX_STEPS
+) -> Closed:
     """Refine `velocity` `(P, d)` at `z0` until the decoded end of its geodesic misses `z1` by at most `rtol` of its length.
 
     Newton's method, with the differential of the exponential map from Jacobi fields, to ROUGH only: each step then gains three
     digits. Steps that lead further away are halved. Velocities outside its basin, near conjugate points say, are not ok and
-    stay at their best. Equal points need none. Cost: a shot, and a rough `spread` and a shot a step; velocities good to 1e-3
-    take one or two.
+    stay at their best. Equal points need none. `max_steps` are those of one shot. Cost: a shot, and a rough `spread` and a
+    shot a step; velocities good to 1e-3 take one or two.
     """
+    steps = torch.zeros(len(z0), dtype=torch.int32, device=z0.device)
     if not len(z0):
         none = velocity[:, 0]
-        return Closed(velocity, none, none > 0)
-    length, goal = space.norm(z0, velocity), space.immerse(z1)
+        return Closed(velocity, none, none > 0, steps)
+    length, goal = torch.linalg.vector_norm(jvp(immerse, z0, velocity)[1], dim=-1), immerse(z1)
     best, step = velocity.clone(), torch.zeros_like(velocity)
-    first, short = _short(space, z0, goal, shoot(space, z0, velocity, FINER * rtol))
+    first, short = _short(immerse, z0, goal, shoot(immerse, z0, velocity, FINER * rtol, max_steps=max_steps))
     miss = torch.where(length > 0, first / length, 0.0)
     rows = fresh = (miss > rtol).nonzero().flatten()
-    for _ in range(ROUNDS):
-        step[fresh] = _correction(space, spread(space, z0[fresh], best[fresh], max(FINER * rtol, ROUGH)), short[fresh])
+    for _ in range(rounds):
+        if len(fresh):
+            fields = spread(immerse, z0[fresh], best[fresh], max(FINER * rtol, ROUGH))
+            step[fresh] = _correction(immerse, fields, short[fresh])
         rows = rows[torch.isfinite(step[rows]).all(-1)]
         if not len(rows):
             break
-        distance, missing = _short(space, z0[rows], goal[rows], shoot(space, z0[rows], best[rows] + step[rows], FINER * rtol))
+        shot = shoot(immerse, z0[rows], best[rows] + step[rows], FINER * rtol, max_steps=max_steps)
+        distance, missing = _short(immerse, z0[rows], goal[rows], shot)
+        steps[rows] += 1
         now = distance / length[rows]
         nearer = now < miss[rows]
         fresh, further = rows[nearer], rows[~nearer]
@@ -53,20 +62,20 @@ def close(space: ImmersedSpace, z0: Tensor, z1: Tensor, velocity: Tensor, rtol: 
         step[further] *= 0.5
         fresh = fresh[miss[fresh] > rtol]
         rows = rows[miss[rows] > rtol]
-    return Closed(best, miss, miss <= rtol)
+    return Closed(best, miss, miss <= rtol, steps)
 
 
-def _short(space: ImmersedSpace, z0: Tensor, goal: Tensor, shot: Shot) -> tuple[Tensor, Tensor]:
+def _short(immerse: Map, z0: Tensor, goal: Tensor, shot: Shot) -> tuple[Tensor, Tensor]:
     """By how much, and by which ambient vector, shots end short of the goal `(P, A)`; infinitely where they do not arrive."""
     arrived = torch.isfinite(shot.end).all(-1)
-    short = goal - space.immerse(torch.where(arrived[:, None], shot.end, z0))
+    short = goal - immerse(torch.where(arrived[:, None], shot.end, z0))
     return torch.linalg.vector_norm(short, dim=-1).masked_fill(~arrived, torch.inf), short
 
 
-def _correction(space: ImmersedSpace, shot: Spread, short: Tensor) -> Tensor:
+def _correction(immerse: Map, shot: Spread, short: Tensor) -> Tensor:
     """The change of initial velocities that makes up, to first order, for what the ends are `short` by in ambient space."""
     d = shot.end.shape[-1]
-    wanted = (jacobian(space.immerse, shot.end) @ shot.frames[:, -1]).mT @ short[..., None]
+    wanted = (jacobian(immerse, shot.end) @ shot.frames[:, -1]).mT @ short[..., None]
     differential = shot.fields[:, -1, :, d:]
     solved, info = torch.linalg.solve_ex(differential, wanted)
     step = (shot.frames[:, 0] @ solved)[..., 0]

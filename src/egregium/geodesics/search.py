@@ -17,7 +17,7 @@ from egregium.status import Status
 
 DISTINCT = 0.02
 OPEN = 4.0
-FAR = 1.2
+FAR = 1.05
 PUSH = 0.3
 ESCAPES = 3
 

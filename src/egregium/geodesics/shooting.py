@@ -18,7 +18,6 @@ from torch import Tensor
 
 from egregium.numerics.derivatives import Map, jacobian, jacobian_and_acceleration, jacobian_and_bends, jacobian_and_hessian
 from egregium.numerics.ode import integrate
-from egregium.protocols import ImmersedSpace
 
 MAX_STEPS = 1000
 
@@ -57,13 +56,13 @@ class Spread(Carried):
     slopes: Tensor
 
 
-def shoot(space: ImmersedSpace, z: Tensor, v: Tensor, rtol: float, *, segments: int = 1, max_steps: int = MAX_STEPS) -> Shot:
+def shoot(immerse: Map, z: Tensor, v: Tensor, rtol: float, *, segments: int = 1, max_steps: int = MAX_STEPS) -> Shot:
     """Geodesics from points z with velocities v, both `(P, d)` and prepared, for times 0 to 1.
 
     `rtol` bounds what one step errs by, relative to the length. Cost: `12 (7 + 2 d)` decoder calls a step, some 20 steps
     for a relative error of 1e-6 on folded decoders.
     """
-    equation = _Geodesics(space.immerse, z.shape[-1])
+    equation = _Geodesics(immerse, z.shape[-1])
     flow = integrate(
         equation.slope, torch.cat([z, v], -1), equation.size, rtol=_reachable(rtol, z), segments=segments, max_steps=max_steps
     )
@@ -71,19 +70,19 @@ def shoot(space: ImmersedSpace, z: Tensor, v: Tensor, rtol: float, *, segments: 
     return Shot(nodes, velocities, flow.steps, flow.status)
 
 
-def carry(space: ImmersedSpace, z: Tensor, v: Tensor, rtol: float) -> Carried:
+def carry(immerse: Map, z: Tensor, v: Tensor, rtol: float) -> Carried:
     """As `shoot`, with parallel frames. Cost: `12 (7 + 4 d)` decoder calls a step."""
-    equation = _Carrying(space.immerse, z.shape[-1])
+    equation = _Carrying(immerse, z.shape[-1])
     start = torch.cat([z, v, equation.frame(z).flatten(1)], -1)
     flow = integrate(equation.slope, start, equation.size, rtol=_reachable(rtol, z))
     nodes, velocities, frames = equation.parts(flow.states)
     return Carried(nodes, velocities, flow.steps, flow.status, frames)
 
 
-def spread(space: ImmersedSpace, z: Tensor, v: Tensor, rtol: float, *, segments: int = 1) -> Spread:
+def spread(immerse: Map, z: Tensor, v: Tensor, rtol: float, *, segments: int = 1) -> Spread:
     """As `shoot`, with parallel frames and Jacobi fields. Cost: `12 (12 + 8 d)` decoder calls a step."""
     p, d = z.shape
-    equation = _Spreading(space.immerse, d)
+    equation = _Spreading(immerse, d)
     one = torch.eye(d, dtype=z.dtype, device=z.device).expand(p, d, d)
     resting = torch.cat([one, torch.zeros_like(one)], -1)
     moving = torch.cat([torch.zeros_like(one), one], -1)

@@ -143,7 +143,7 @@ def _integrated(
     """By two rules on the directions `unit` `(m, d)`, the finer one first: weights `(2, m)`."""
     p, d, m = len(centers), centers.shape[-1], len(unit)
     velocity = radii[:, None, None] * (unit @ space.frame(centers).mT)
-    shot = spread(space, centers.repeat_interleave(m, 0), velocity.flatten(0, 1), FINER * rtol, segments=segments)
+    shot = spread(space.immerse, centers.repeat_interleave(m, 0), velocity.flatten(0, 1), FINER * rtol, segments=segments)
     density = torch.linalg.det(shot.fields[..., d:].double())  # over t, in units of the radius; D exp is the field over t
     t = torch.linspace(0, 1, segments + 1, dtype=torch.float64, device=centers.device)
     density = torch.cat([torch.full_like(density[:, :1], float(d == 1)), density[:, 1:] / t[1:]], -1)

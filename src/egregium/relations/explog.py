@@ -51,7 +51,7 @@ def exp(
     require_steps(max_steps)
     require_on_fail(on_fail)
     with torch.no_grad():
-        shot = shoot(space.economical(), flat(z), flat(v), FINER * rtol, max_steps=max_steps or MAX_STEPS)
+        shot = shoot(space.economical().immerse, flat(z), flat(v), FINER * rtol, max_steps=max_steps or MAX_STEPS)
     end = shot.end.reshape(z.shape)
     if on_fail == "raise" and bool((shot.status != Status.CONVERGED).any()):
         raise NotConvergedError(
@@ -89,7 +89,7 @@ def log(space: ImmersedSpace, z0: Tensor, z1: Tensor, **options: Any) -> Tensor:
     if len(rows):
         length = g.length.flatten()[rows]
         with torch.no_grad():
-            found = close(space.economical(), flat(start)[rows], flat(end)[rows], velocity[rows], rtol)
+            found = close(space.economical().immerse, flat(start)[rows], flat(end)[rows], velocity[rows], rtol)
             strays = (space.norm(flat(start)[rows], found.velocity) - length).abs()
         sound = found.ok & (strays <= STRAYING * rtol * length)
         velocity[rows] = found.velocity

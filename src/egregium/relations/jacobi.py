@@ -108,7 +108,7 @@ def _narrowed(fields: Tensor, slopes: Tensor, place: Tensor) -> tuple[Tensor, Te
 def _spread(space: ImmersedSpace, z: Tensor, v: Tensor, rtol: float, on_fail: str, segments: int) -> Spread:
     require_on_fail(on_fail)
     require_tolerance(rtol, z.dtype)
-    shot = spread(space.economical(), flat(z), flat(v), FINER * rtol, segments=segments)
+    shot = spread(space.economical().immerse, flat(z), flat(v), FINER * rtol, segments=segments)
     failed = shot.status != Status.CONVERGED
     if on_fail == "raise" and bool(failed.any()):
         raise NotConvergedError(

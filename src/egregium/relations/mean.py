@@ -11,6 +11,7 @@ from egregium.errors import NotConvergedError
 from egregium.geodesics.connect import connect
 from egregium.geodesics.options import require_on_fail, require_steps, require_tolerance
 from egregium.geodesics.shooting import carry
+from egregium.numerics.derivatives import jacobian
 from egregium.protocols import ClosedForm, ImmersedSpace
 from egregium.relations.clouds import cloud, shares
 from egregium.status import Status
@@ -21,7 +22,7 @@ LEAST = 1e-3
 DISTINCT = 0.02
 FINER = 0.1
 PUSH = 0.3
-ROUGH = 1e-3  # loosest tolerance of the geodesics
+ROUGH = 9e-5  # loosest tolerance of the geodesics: the first from which on their search is thorough
 SHARP = 1e-3  # of the slope: tolerance of the geodesics of the next step
 COARSE = 1e-4  # tolerance of the way to the next point, which need not be exact
 CURVED = 0.1  # cosine that step and change of the gradient have at least where the secant is learnt from
@@ -166,7 +167,7 @@ class _Secants:
             end = space.exp(here, step)
             columns = space.transport(here.expand(len(here), -1), end.expand(len(here), -1), self.frame.mT)
             return end, replace(self, frame=columns.mT)
-        path = carry(space.economical(), here[None], step[None], COARSE)
+        path = carry(space.economical().immerse, here[None], step[None], COARSE)
         if not bool(torch.isfinite(path.end).all()):
             return here, self
         return path.end[0], replace(self, frame=path.frames[0, -1] @ torch.linalg.solve(path.frames[0, 0], self.frame))
@@ -195,9 +196,7 @@ class _Search:
 
     def compared(self, found: Mean) -> Mean:
         """The best of the mean found and those from a push aside and from its farthest point; a warning where they differ."""
-        push = torch.randn(len(found.point), generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(found.point)
-        push = PUSH * found.variance.sqrt() * push / self.space.norm(found.point, push)
-        aside, _ = _Secants.at(self.space, found.point).carried(self.space, found.point, push)
+        aside, _ = _Secants.at(self.space, found.point).carried(self.space, found.point, self._push(found))
         best, unique = found, True
         for start in (aside, self.points[int(found.distances.argmax())]):
             other = self.descended(start, found)
@@ -206,6 +205,13 @@ class _Search:
         if not unique:
             warnings.warn("the Frechet mean is not unique: descent from other points led to other means.", stacklevel=4)
         return replace(best, unique=unique)
+
+    def _push(self, found: Mean) -> Tensor:
+        """A tangent at the mean: the part there of a random ambient direction, which is the same in every parametrisation."""
+        block = jacobian(self.space.immerse, found.point[None])[0]
+        direction = torch.randn(len(block), generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(block)
+        push = torch.linalg.lstsq(block, direction[:, None]).solution[:, 0]
+        return PUSH * found.variance.sqrt() * push / self.space.norm(found.point, push)
 
     def descended(self, start: Tensor, known: Mean | None = None) -> Mean:
         """Descent from one start, or until a mean that is `known` is reached; steps that do not lead down are halved."""

@@ -66,8 +66,8 @@ def _followed(space: ImmersedSpace, g: Geodesic, v: Tensor, rtol: float) -> tupl
     if g.length.shape != v.shape[:-1]:
         raise ShapeError(f"v must have shape {(*g.length.shape, v.shape[-1])}, a vector a curve; got {tuple(v.shape)}.")
     start, end, d = flat(g(0.0)), flat(g(1.0)), v.shape[-1]
-    closed = close(space, start, end, flat(g.initial_velocity), max(CLOSER * rtol, 50 * torch.finfo(v.dtype).eps))
-    shot = carry(space, start, closed.velocity, FINER * rtol)
+    closed = close(space.immerse, start, end, flat(g.initial_velocity), max(CLOSER * rtol, 50 * torch.finfo(v.dtype).eps))
+    shot = carry(space.immerse, start, closed.velocity, FINER * rtol)
     arrived = torch.isfinite(shot.end).all(-1)
     ends = Frames.along(space.immerse, torch.stack([end, torch.where(arrived[:, None], shot.end, end)], 1))
     one = torch.eye(d, dtype=v.dtype, device=v.device)

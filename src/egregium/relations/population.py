@@ -193,6 +193,6 @@ def _along(space: ImmersedSpace, z: Tensor, e: Tensor, s: Tensor, rtol: float) -
     if isinstance(space, ClosedForm):
         end = space.exp(start, velocity)
         return end, space.transport(start, end, e.expand_as(start))
-    shot = shoot(space.economical(), start, velocity, FINER * rtol)
+    shot = shoot(space.economical().immerse, start, velocity, FINER * rtol)
     at_rest = s[:, None] == 0
     return shot.end, torch.where(at_rest, e, shot.velocities[:, -1] / torch.where(at_rest, 1.0, s[:, None]))

@@ -6,6 +6,9 @@ from egregium.geodesics.solvers.choice import Automatic
 from egregium.geodesics.solvers.gauss_newton import GaussNewton
 from egregium.geodesics.solvers.georce import Georce
 from egregium.geodesics.solvers.lbfgs import LBFGS
+from egregium.geodesics.solvers.shooting import Shooting
 from egregium.geodesics.solvers.spline import Spline
 
-__all__ = ["LBFGS", "Adam", "Automatic", "GaussNewton", "Georce", "Solution", "Solver", "Spline", "Termination"]
+__all__ = [
+    "LBFGS", "Adam", "Automatic", "GaussNewton", "Georce", "Shooting", "Solution", "Solver", "Spline", "Termination",
+]  # fmt: skip
