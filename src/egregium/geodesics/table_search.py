@@ -15,7 +15,8 @@ from egregium.numerics import splines
 from egregium.numerics.cubature import gauss_legendre
 from egregium.numerics.rows import Rows
 
-COARSE = 16
+COARSE, FINE = 16, 64
+UNRESOLVED = 0.02  # of the length: a polygon that is shorter by more than that is too coarse to tell minima apart
 CELLS = 12
 ROUTES = 4
 CLOSED = 1.005  # times the lower bound: no curve is shorter by more
@@ -34,6 +35,11 @@ class Curves(Rows):
     length: Tensor
     second_best: Tensor
 
+    @property
+    def unresolved(self) -> Tensor:
+        """Whether the polygons are too coarse to tell minima apart, `(K,)`."""
+        return ~(self.length <= (1 + UNRESOLVED) * self.found.energy.sqrt())
+
     def improved(self, rows: Tensor, other: "Curves", apart: Tensor) -> "Curves":
         """With `other` for `rows` where shorter; the longer of two minima that are `apart` is the second best."""
         mine, theirs = self.length[rows], other.length
@@ -49,18 +55,20 @@ class Curves(Rows):
 
 @dataclass(frozen=True)
 class Pairs(Rows):
-    """Pairs z0, z1 `(P, d)` on a table, whose squares suit curves of so large an `extent` `(P,)`."""
+    """Pairs z0, z1 `(P, d)` on a table, whose squares suit curves of so large an `extent` `(P,)`, and how many `segments` the
+    polygons have by which minima are looked for."""
 
     table: MetricTable
     z0: Tensor
     z1: Tensor
     extent: Tensor
     tolerance: float
+    segments: int = COARSE
 
     @property
     def straight(self) -> Tensor:
-        """The latent lines `(P, COARSE + 1, d)`."""
-        t = torch.linspace(0, 1, COARSE + 1, dtype=self.z0.dtype, device=self.z0.device)
+        """The latent lines `(P, segments + 1, d)`."""
+        t = torch.linspace(0, 1, self.segments + 1, dtype=self.z0.dtype, device=self.z0.device)
         return torch.lerp(self.z0[:, None], self.z1[:, None], t[None, :, None])
 
     def minima(self, nodes: Tensor) -> Curves:
@@ -112,7 +120,7 @@ class Pairs(Rows):
             left, path, lattice = left[worth], path[worth], lattice[worth]
             if not len(left):
                 break
-            route = lattice.curves(path, COARSE)
+            route = lattice.curves(path, self.segments)
             far = _apart(route, best.found.nodes[left], mean[left]) > DISTINCT * best.length[left]
             far |= torch.isinf(best.length[left])
             rows.append(left[far])
@@ -121,7 +129,7 @@ class Pairs(Rows):
         return self.tried(best, rows, curves)
 
     def tried(self, best: Curves, rows: Sequence[Tensor], starts: Sequence[Tensor]) -> Curves:
-        """`best` with the minima near each of the `starts` `(k, COARSE + 1, d)` taken for its pairs `rows` where shorter."""
+        """`best` with the minima near each of the `starts` `(k, segments + 1, d)` taken for its pairs `rows` where shorter."""
         whole = torch.cat(list(rows)) if rows else torch.empty(0, dtype=torch.long, device=self.z0.device)
         if not len(whole):
             return best
@@ -137,15 +145,25 @@ class Pairs(Rows):
         return best
 
 
-def searched(pairs: Pairs, least: Tensor, starts: Sequence[Tensor]) -> Curves:
-    """The best minima from the latent line, from further `starts` and, where the lower bound leaves room, over the lattice."""
+def searched(pairs: Pairs, least: Tensor, starts: Sequence[Tensor]) -> list[tuple[Tensor, Curves]]:
+    """The best minima from the latent line, from further `starts` and, where the lower bound leaves room, over the lattice.
+
+    In parts, each of some rows of the pairs: those whose polygons prove too coarse are searched again with twice the segments.
+    """
     best = pairs.minima(pairs.straight)
     for start in starts:
-        best = pairs.tried(best, [torch.arange(len(start), device=start.device)], [given(start, COARSE)])
+        best = pairs.tried(best, [torch.arange(len(start), device=start.device)], [given(start, pairs.segments)])
     rows = (best.length > CLOSED * least).nonzero().flatten()
     for some in rows.split(TOGETHER) if len(rows) else ():
         best = best.updated(some, pairs[some].over_the_lattice(best[some]))
-    return best
+    unresolved = best.unresolved & (pairs.segments < FINE)
+    parts = [(rows, best[rows]) for rows in ((~unresolved).nonzero().flatten(),) if len(rows)]
+    again = unresolved.nonzero().flatten()
+    if len(again):
+        finer, found = replace(pairs[again], segments=2 * pairs.segments), splines.doubled(best.found.nodes[again])
+        for rows, curves in searched(finer, least[again], [*(start[again] for start in starts), found]):
+            parts.append((again[rows], curves))
+    return parts
 
 
 def _apart(a: Tensor, b: Tensor, metric: Tensor) -> Tensor:

@@ -46,9 +46,11 @@ def solve_on_table(table: MetricTable, problem: Problem, rtol: float, starts: Se
     pairs, rows = _followed(table, problem)
     if not len(rows):
         return []
-    curves = searched(pairs, problem.least[rows], [start[rows] for start in starts])
-    parts = _refined(replace(pairs, tolerance=rtol), problem[rows], curves, rtol)
-    return [replace(part, rows=rows[part.rows]) for part in parts]
+    parts = []
+    for some, curves in searched(pairs, problem.least[rows], [start[rows] for start in starts]):
+        for part in _refined(replace(pairs[some], tolerance=rtol), problem[rows[some]], curves, rtol):
+            parts.append(replace(part, rows=rows[some][part.rows]))
+    return parts
 
 
 def starts_from_table(table: MetricTable, problem: Problem, starts: Sequence[Tensor]) -> Tensor:
@@ -57,9 +59,10 @@ def starts_from_table(table: MetricTable, problem: Problem, starts: Sequence[Ten
     pairs, rows = _followed(table, problem)
     if not len(rows):
         return nodes
-    curves = searched(pairs, problem.least[rows], [start[rows] for start in starts])
-    known = torch.isfinite(curves.length).nonzero().flatten()
-    return nodes.index_copy(0, rows[known], given(splines.doubled(curves.found.nodes[known])))
+    for some, curves in searched(pairs, problem.least[rows], [start[rows] for start in starts]):
+        known = torch.isfinite(curves.length).nonzero().flatten()
+        nodes = nodes.index_copy(0, rows[some[known]], given(splines.doubled(curves.found.nodes[known])))
+    return nodes
 
 
 def _followed(table: MetricTable, problem: Problem) -> tuple[Pairs, Tensor]:
