@@ -106,7 +106,9 @@ def test_acceptance_4_hills(name: str) -> None:
 @pytest.mark.parametrize("seed", range(9))
 def test_acceptance_4_folded_decoders(seed: int, factor: float) -> None:
     """360 pairs of standard normal points; of 1.7 the first layer is scaled up."""
-    found = judged(folded_decoder(10, seed, factor), *normal(1000 + seed, 2, 10), (160, 640, 1.0), (320, 1280, 2.0))
+    found = judged(
+        folded_decoder(10, seed, factor), *normal(1000 + seed, 2, 10), (160, 640, 1.0), (320, 1280, 2.0), (480, 1920, 1.0)
+    )
     print(f"\nacceptance 4, decoder {seed} folded {factor}: {found}", flush=True)
     assert found.wrong == 0
 
