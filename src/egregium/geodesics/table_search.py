@@ -17,10 +17,10 @@ from egregium.numerics.rows import Rows
 
 COARSE, FINE = 16, 64
 UNRESOLVED = 0.02  # of the length: a polygon that is shorter by more than that is too coarse to tell minima apart
-CELLS = 12
+CELLS = 0.75  # of a lattice between the ends, for each segment
 ROUTES = 4
 CLOSED = 1.005  # times the lower bound: no curve is shorter by more
-DISTINCT = 0.1  # of the length: what a route over the lattice strays by is less
+DISTINCT = 1.6  # mean segments: what a route over the lattice strays by is less
 LONGER = 1.2  # times the curve found: a lattice route that is longer hides no shorter curve
 SAME = 0.02
 PUSH = 0.3
@@ -111,7 +111,7 @@ class Pairs(Rows):
     def over_the_lattice(self, best: Curves) -> Curves:
         """`best` after routes over a lattice, those that may be shorter, have been followed too."""
         mean = self.metric(self.straight).nanmean(1)
-        lattice = Lattice.about(self.table, self.z0, self.z1, mean, self.extent, CELLS)
+        lattice = Lattice.about(self.table, self.z0, self.z1, mean, self.extent, round(CELLS * self.segments))
         rows, curves = [], []
         left = torch.arange(len(self.z0), device=self.z0.device)
         for _ in range(ROUTES):
@@ -121,7 +121,7 @@ class Pairs(Rows):
             if not len(left):
                 break
             route = lattice.curves(path, self.segments)
-            far = _apart(route, best.found.nodes[left], mean[left]) > DISTINCT * best.length[left]
+            far = _apart(route, best.found.nodes[left], mean[left]) > DISTINCT / self.segments * best.length[left]
             far |= torch.isinf(best.length[left])
             rows.append(left[far])
             curves.append(route[far])
