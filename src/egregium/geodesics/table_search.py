@@ -24,7 +24,7 @@ DISTINCT = 1.6  # mean segments: what a route over the lattice strays by is less
 LONGER = 1.2  # times the curve found: a lattice route that is longer hides no shorter curve
 SAME = 0.02
 PUSH = 0.3
-TOGETHER = 512  # pairs on one lattice: more leave the cache
+TOGETHER = 512  # pairs on a coarse lattice at once: more leave the cache
 
 
 @dataclass(frozen=True)
@@ -154,11 +154,11 @@ def searched(pairs: Pairs, least: Tensor, starts: Sequence[Tensor]) -> list[tupl
     for start in starts:
         best = pairs.tried(best, [torch.arange(len(start), device=start.device)], [given(start, pairs.segments)])
     rows = (best.length > CLOSED * least).nonzero().flatten()
-    for some in rows.split(TOGETHER) if len(rows) else ():
+    for some in rows.split(TOGETHER * COARSE**2 // pairs.segments**2) if len(rows) else ():
         best = best.updated(some, pairs[some].over_the_lattice(best[some]))
     unresolved = best.unresolved & (pairs.segments < FINE)
-    parts = [(rows, best[rows]) for rows in ((~unresolved).nonzero().flatten(),) if len(rows)]
-    again = unresolved.nonzero().flatten()
+    rows, again = (~unresolved).nonzero().flatten(), unresolved.nonzero().flatten()
+    parts = [(rows, best[rows])] if len(rows) else []
     if len(again):
         finer, found = replace(pairs[again], segments=2 * pairs.segments), splines.doubled(best.found.nodes[again])
         for rows, curves in searched(finer, least[again], [*(start[again] for start in starts), found]):
