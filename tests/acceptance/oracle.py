@@ -244,7 +244,8 @@ class Field:
         """Nodes `(B, 2)` on the border of the box, and distances `(S, B)` there, or how far was looked without reaching."""
         index = np.rint((self.grid.points - self.grid.table.low) / self.grid.step)
         edge = ((index == 0) | (index == self.grid.cells)).any(-1) & self.grid.inside
-        return self.grid.points[edge], np.minimum(self.u[:, edge], self.level)
+        cell = np.sqrt(self.grid.metric[edge][:, [0, 2]].max(-1))  # curves may pass between two nodes
+        return self.grid.points[edge], np.minimum(self.u[:, edge], self.level) - cell
 
     def at(self, targets: Array, disc: float) -> Array:
         """Distances `(S, K)` to targets `(S, K, 2)`, by the same scheme on the ring of the cell that holds each."""

@@ -119,6 +119,17 @@ def test_shooting_confirms_what_the_energy_says(immersion: Immersion) -> None:
     assert torch.allclose(found.length, connect_lengths(problem, GaussNewton()), rtol=1e-5)
 
 
+def test_goals_that_are_missed_are_approached_by_halves() -> None:
+    """From one side of a folded decoder to the other, alone and in a batch."""
+    z0, z1 = 2 * torch.randn(2, 6, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    problem = Problem.between(cast(ImmersedSpace, Pullback(random_decoder(2, 10, 1), dim=2)), z0, z1)[:2]
+    found = solved(Shooting(), problem, 1e-2)
+    assert (found.status == Status.CONVERGED).all() and found.steps.max() > 3
+    alone = solved(Shooting(), problem[:1], 1e-2)
+    assert alone.steps[0] == found.steps[0]
+    torch.testing.assert_close(alone.vertices[0], found.vertices[0], rtol=1e-9, atol=1e-9)
+
+
 def test_shots_that_a_kink_leads_astray_are_told() -> None:
     """The geodesic is refracted at the fold of the roof, which the equation does not know."""
 

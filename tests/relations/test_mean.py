@@ -76,10 +76,38 @@ def test_saddles_are_left_and_several_means_warned_of() -> None:
     """Four points on the equator: their middle there is a saddle, and there is a better mean towards either pole."""
     sphere = Pullback(SphericalCoordinates().decode, dim=2)
     z = torch.tensor([[torch.pi / 2, phi] for phi in (-2.2, -0.7, 0.7, 2.2)]).double()
-    with pytest.warns(UserWarning, match="not unique"):
+    with pytest.warns(UserWarning, match="not unique") as caught:
         found = mean(sphere, z)
+    assert caught[0].filename == __file__
     middle = (z[:, 1] ** 2).mean()
     assert not found.unique and found.variance < 0.95 * middle
+
+
+def test_a_step_that_arrives_is_not_one_too_few() -> None:
+    z = torch.tensor([[0.0, 0.0], [2.0, 4.0], [1.0, -3.0]]).double()
+    found = mean(Euclidean(2), z, rtol=1e-6, max_steps=1)
+    torch.testing.assert_close(found.point, z.mean(0))
+
+
+def test_steps_that_lead_off_the_surface_are_halved() -> None:
+    """A saddle that ends a little beyond three points: negative curvature makes the first step too long."""
+
+    def saddle(z: Tensor) -> Tensor:
+        x = torch.cat([z, 4 * z[:, :1] * z[:, 1:]], -1)
+        return torch.where((z.abs() > 1.05).any(-1, keepdim=True), torch.nan, x)
+
+    z = torch.tensor([[1.0, 1.0], [-1.0, 1.0], [0.1, -1.0]]).double()
+    found = mean(Pullback(saddle, dim=2), z, rtol=1e-3)
+    assert found.ok and found.unique
+    whole = mean(Pullback(lambda z: torch.cat([z, 4 * z[:, :1] * z[:, 1:]], -1), dim=2), z, rtol=1e-3)
+    torch.testing.assert_close(found.variance, whole.variance, rtol=2e-3, atol=0)
+
+
+def test_single_precision() -> None:
+    exact = mean(SPACE, POINTS, rtol=1e-5)
+    single = mean(SPACE, POINTS.float(), rtol=1e-3)
+    assert single.point.dtype == torch.float32
+    torch.testing.assert_close(single.variance.double(), exact.variance, rtol=1e-3, atol=0)
 
 
 def test_too_few_steps_raise_with_the_result_or_mark() -> None:

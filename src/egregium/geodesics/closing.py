@@ -42,7 +42,7 @@ def close(
     length, goal = torch.linalg.vector_norm(jvp(immerse, z0, velocity)[1], dim=-1), immerse(z1)
     best, step = velocity.clone(), torch.zeros_like(velocity)
     first, short = _short(immerse, z0, goal, shoot(immerse, z0, velocity, FINER * rtol, max_steps=max_steps))
-    miss = torch.where(length > 0, first / length, 0.0)
+    miss = torch.where(length > 0, first / length, torch.where(first > 0, torch.inf, first))
     rows = fresh = (miss > rtol).nonzero().flatten()
     for _ in range(rounds):
         if len(fresh):

@@ -148,7 +148,8 @@ class Pairs(Rows):
 def searched(pairs: Pairs, least: Tensor, starts: Sequence[Tensor]) -> list[tuple[Tensor, Curves]]:
     """The best minima from the latent line, from further `starts` and, where the lower bound leaves room, over the lattice.
 
-    In parts, each of some rows of the pairs: those whose polygons prove too coarse are searched again with twice the segments.
+    In parts, each of some rows of the pairs: those whose polygons prove too coarse, or find no minimum, are searched again with
+    twice the segments, from what was found too; second best lengths of coarse polygons are not trusted.
     """
     best = pairs.minima(pairs.straight)
     for start in starts:
@@ -162,7 +163,8 @@ def searched(pairs: Pairs, least: Tensor, starts: Sequence[Tensor]) -> list[tupl
     if len(again):
         finer, found = replace(pairs[again], segments=2 * pairs.segments), splines.doubled(best.found.nodes[again])
         for rows, curves in searched(finer, least[again], [*(start[again] for start in starts), found]):
-            parts.append((again[rows], curves))
+            steps = curves.found.steps + best.found.steps[again[rows]]
+            parts.append((again[rows], replace(curves, found=replace(curves.found, steps=steps))))
     return parts
 
 

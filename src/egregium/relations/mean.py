@@ -9,7 +9,7 @@ from torch import Tensor
 
 from egregium.errors import NotConvergedError
 from egregium.geodesics.connect import connect
-from egregium.geodesics.options import require_on_fail, require_steps, require_tolerance
+from egregium.geodesics.options import ROUGH, require_on_fail, require_steps, require_tolerance
 from egregium.geodesics.shooting import carry
 from egregium.numerics.derivatives import jacobian
 from egregium.protocols import ClosedForm, ImmersedSpace
@@ -22,7 +22,7 @@ LEAST = 1e-3
 DISTINCT = 0.02
 FINER = 0.1
 PUSH = 0.3
-ROUGH = 9e-5  # loosest tolerance of the geodesics: the first from which on their search is thorough
+LOOSEST = 1e-3  # tolerance of the first geodesics, where the last are rough too
 SHARP = 1e-3  # of the slope: tolerance of the geodesics of the next step
 COARSE = 1e-4  # tolerance of the way to the next point, which need not be exact
 CURVED = 0.1  # cosine that step and change of the gradient have at least where the secant is learnt from
@@ -82,7 +82,7 @@ def mean(
     Args:
         weights: `(N,)`, not negative, with a positive sum; equal by default.
         rtol: norm of the gradient at the mean, relative to the root of the variance; geodesics are
-            found ten times as exactly.
+            found ten times as exactly in the end.
         max_steps: steps of descent from each start.
         on_fail: "raise" `NotConvergedError` with the `Mean` as `.result`, or "mark" it in `status`.
         options: keywords of `connect`: solver, support.
@@ -105,6 +105,7 @@ def mean(
         x, used = space.immerse(points), share > 0
         search = _Search(space, points[used], share[used], rtol, max_steps, options)
         found = search.descended(points[int((x - share @ x).norm(dim=-1).argmin())])
+        assert found is not None  # nothing is known yet
         if found.ok and found.variance > 0:
             found = search.compared(found)
         found = replace(found, distances=torch.zeros_like(share).index_put((used,), found.distances))
@@ -161,15 +162,15 @@ class _Secants:
         left = torch.eye(len(s), dtype=s.dtype, device=s.device) - torch.outer(s, y) / (s @ y)
         return replace(there, inverse=left @ self.inverse @ left.mT + torch.outer(s, s) / (s @ y))
 
-    def carried(self, space: ImmersedSpace, here: Tensor, step: Tensor) -> "tuple[Tensor, _Secants]":
-        """The point to which a step leads, `here` if nowhere, and the frame there."""
+    def carried(self, space: ImmersedSpace, here: Tensor, step: Tensor) -> "tuple[Tensor, _Secants] | None":
+        """The point to which a step leads and the frame there; None where it leads nowhere."""
         if isinstance(space, ClosedForm):
             end = space.exp(here, step)
             columns = space.transport(here.expand(len(here), -1), end.expand(len(here), -1), self.frame.mT)
             return end, replace(self, frame=columns.mT)
         path = carry(space.economical().immerse, here[None], step[None], COARSE)
         if not bool(torch.isfinite(path.end).all()):
-            return here, self
+            return None
         return path.end[0], replace(self, frame=path.frames[0, -1] @ torch.linalg.solve(path.frames[0, 0], self.frame))
 
 
@@ -191,20 +192,18 @@ class _Search:
 
     @property
     def rough(self) -> float:
-        """The tolerance of the first ones."""
-        return max(ROUGH, self.exact)
+        """The tolerance of the first ones, for which minima are searched as thoroughly as for the last ones."""
+        return max(LOOSEST, self.exact) if self.exact >= ROUGH else 0.9 * ROUGH
 
     def compared(self, found: Mean) -> Mean:
         """The best of the mean found and those from a push aside and from its farthest point; a warning where they differ."""
-        aside, _ = _Secants.at(self.space, found.point).carried(self.space, found.point, self._push(found))
-        best, unique = found, True
-        for start in (aside, self.points[int(found.distances.argmax())]):
-            other = self.descended(start, found)
-            if other.ok and not self._near(found, other.point):
-                best, unique = (other if other.variance < best.variance else best), False
-        if not unique:
-            warnings.warn("the Frechet mean is not unique: descent from other points led to other means.", stacklevel=4)
-        return replace(best, unique=unique)
+        aside = _Secants.at(self.space, found.point).carried(self.space, found.point, self._push(found))
+        starts = [self.points[int(found.distances.argmax())], *([] if aside is None else [aside[0]])]
+        others = [other for start in starts if (other := self.descended(start, found)) is not None and other.ok]
+        if others:
+            warnings.warn("the Frechet mean is not unique: descent from other points led to other means.", stacklevel=3)
+        best = min([found, *others], key=lambda mean: float(mean.variance))
+        return replace(best, unique=not others)
 
     def _push(self, found: Mean) -> Tensor:
         """A tangent at the mean: the part there of a random ambient direction, which is the same in every parametrisation."""
@@ -213,34 +212,41 @@ class _Search:
         push = torch.linalg.lstsq(block, direction[:, None]).solution[:, 0]
         return PUSH * found.variance.sqrt() * push / self.space.norm(found.point, push)
 
-    def descended(self, start: Tensor, known: Mean | None = None) -> Mean:
-        """Descent from one start, or until a mean that is `known` is reached; steps that do not lead down are halved."""
-        here, secants = self._place(start, self.rough), _Secants.at(self.space, start)
+    def descended(self, start: Tensor, known: Mean | None = None) -> Mean | None:
+        """Descent from one start, None if it comes to a mean that is `known`; steps that do not lead down are halved."""
+        here, secants, tolerance = self._place(start, self.rough), _Secants.at(self.space, start), self.rough
         scale, steps = 1.0, 0
-        while (status := self._verdict(here, scale, steps)) is None and not (known and self._near(known, here.point)):
+        while (status := self._verdict(here, scale, steps)) is None:
+            if known is not None and self._near(known, here.point):
+                return None
             if here.slope <= self.rtol:
-                here = self._place(here.point, self.exact)
+                here, tolerance = self._place(here.point, self.exact), self.exact
                 continue
-            step = scale * secants.step(here.gradient)
-            point, beyond = secants.carried(self.space, here.point, step)
-            there = self._place(point, min(max(self.exact, SHARP * float(here.slope)), self.rough))
-            steps += 1
+            steps, step = steps + 1, scale * secants.step(here.gradient)
+            reached = secants.carried(self.space, here.point, step)
+            if reached is None:
+                scale *= SHORTENED
+                continue
+            tolerance = min(tolerance, max(self.exact, SHARP * float(here.slope)))
+            there = self._place(reached[0], tolerance)
             if there.better(here, self.rtol):
-                secants = secants.learnt(beyond, step, (here.gradient, there.gradient))
+                secants = secants.learnt(reached[1], step, (here.gradient, there.gradient))
                 here, scale = there, min(1.0, 2 * scale)
             elif here.tolerance > self.exact:
-                here = self._place(here.point, self.exact)
+                here, tolerance = self._place(here.point, self.exact), self.exact
             else:
                 scale *= SHORTENED
-        code = torch.tensor(status or 0, dtype=torch.int8, device=start.device)
+        if known is not None and self._near(known, here.point):
+            return None
+        code = torch.tensor(status, dtype=torch.int8, device=start.device)
         return Mean(here.point, here.variance, here.distances, here.slope, code, steps)
 
     def _verdict(self, here: _Place, scale: float, steps: int) -> int | None:
         """The status in which the descent ends, if it does."""
         if here.status != Status.CONVERGED:
             return here.status
-        if here.slope <= self.rtol and here.tolerance <= self.exact:
-            return int(Status.CONVERGED)
+        if here.slope <= self.rtol:
+            return int(Status.CONVERGED) if here.tolerance <= self.exact else None
         if scale < LEAST:
             return int(Status.STALLED)
         return int(Status.MAX_STEPS) if steps >= self.max_steps else None
@@ -249,7 +255,7 @@ class _Search:
         close = DISTINCT * known.variance.sqrt()
         if bool(self.space.least_distance(known.point[None], point[None]) > close):
             return False
-        return bool(connect(self.space, known.point, point, on_fail="mark").length <= close)
+        return not bool(connect(self.space, known.point, point, on_fail="mark").length > close)
 
     def _place(self, here: Tensor, tolerance: float) -> _Place:
         g = connect(

@@ -13,7 +13,7 @@ from egregium.numerics.rows import Rows
 @dataclass(frozen=True)
 class Termination:
     """When a curve is finished: its relative metric step `sqrt(T sum |J dz_{i+1} - J dz_i|^2 / E)` is at most `tolerance`,
-    or `max_steps` steps were used up."""
+    or `max_steps` steps were used up. `Shooting` holds what its geodesics miss the end by, relative to the length, to it."""
 
     tolerance: float
     max_steps: int
@@ -36,7 +36,7 @@ class Solution(Rows):
 
 
 class Solver(Protocol):
-    """Minimises the discrete energy of a problem from given vertices.
+    """Minimises the discrete energy of a problem from given vertices, or finds the geodesic near them otherwise.
 
     `segments` lists the numbers of segments the solver is run at, coarse to fine, each started from the one before;
     None lets `connect` choose them from the tolerance. `model` is the coarser level's, prolonged, for solvers that use one.

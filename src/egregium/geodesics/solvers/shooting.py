@@ -26,7 +26,7 @@ STRAYING = 0.5  # of a velocity: what differs by more from what was foreseen is 
 class Shooting:
     """Newton's method on the exponential map, the goal moved along the curve it is given; batched over pairs.
 
-    A second way to connect, which shares nothing with the discrete energy: to check results by, or to continue the curves of
+    A second way to connect, which finds curves without the discrete energy: to check results by, or to continue the curves of
     other solvers. What it gives are nodes of the geodesic itself, at equal distances, not the least energy of so many segments.
     Each pair tries the end itself first, and where that fails comes nearer by halves, quarters, .. of the curve's parameter.
     Pairs whose next goal is not reached within a 64th, as behind conjugate points, are STALLED where they began.
@@ -70,9 +70,13 @@ def _continued(problem: Problem, nodes: Tensor, rtol: float, max_steps: int) -> 
     steps = torch.zeros(len(problem), dtype=torch.int32, device=nodes.device)
     behind, stride = torch.zeros_like(problem.z0[:, 0]), torch.ones_like(problem.z0[:, 0])
     rows = torch.arange(len(problem), device=nodes.device)
+    length = problem.evaluate(nodes[:, 1:-1]).energy.sqrt().to(nodes)
+    outward = nodes[:, 1] - nodes[:, 0]
+    outward = outward * (length / _size(problem, outward))[:, None]
     while len(rows):
         ahead = (behind[rows] + stride[rows]).clamp_max(1)
-        guess = _foreseen(problem[rows], nodes[rows], velocity[rows], behind[rows], ahead)
+        longer = velocity[rows] * (ahead / behind[rows].clamp_min(LEAST))[:, None]
+        guess = torch.where((behind[rows] > 0)[:, None], longer, outward[rows] * ahead[:, None])
         for last in (False, True):
             some = ((ahead == 1) == last).nonzero().flatten()
             at = rows[some]
@@ -84,19 +88,11 @@ def _continued(problem: Problem, nodes: Tensor, rtol: float, max_steps: int) -> 
             change = _size(problem[at], found.velocity - guess[some])
             reached = found.ok & (change <= STRAYING * _size(problem[at], guess[some]))
             steps[at] += found.steps.clamp_min(1)
+            stride[at] = torch.where(reached, 2.0, 0.5) * (ahead[some] - behind[at])
             velocity[at[reached]], behind[at[reached]] = found.velocity[reached], ahead[some[reached]]
             ok[at[reached]] |= last
-            stride[at] = torch.where(reached, 2 * stride[at], 0.5 * stride[at])
         rows = rows[~ok[rows] & (stride[rows] >= LEAST) & (steps[rows] < max_steps)]
     return velocity, ok, steps
-
-
-def _foreseen(problem: Problem, nodes: Tensor, velocity: Tensor, behind: Tensor, ahead: Tensor) -> Tensor:
-    """Velocities to the goals `ahead`: those found for the goals `behind`, lengthened; at first, along the curve."""
-    length = problem.evaluate(nodes[:, 1:-1]).energy.sqrt().to(nodes) * ahead
-    outward = nodes[:, 1] - nodes[:, 0]
-    first = outward * (length / _size(problem, outward))[:, None]
-    return torch.where((behind > 0)[:, None], velocity * (ahead / behind.clamp_min(LEAST))[:, None], first)
 
 
 def _size(problem: Problem, v: Tensor) -> Tensor:
