@@ -340,18 +340,6 @@ class Oracle:
     def ok(self) -> Array:
         return (self.difference <= REFINED) & self.contained
 
-    @staticmethod
-    def unknown(targets: Array) -> "Oracle":
-        """Of nothing yet."""
-        shape = targets.shape[:-1]
-        return Oracle(np.full(shape, np.nan), np.full(shape, np.inf), np.zeros(shape, dtype=bool))
-
-    def learn(self, source: int, asked: Array, found: "Oracle") -> None:
-        """Take in what was found for the targets `asked` `(K,)` of one source."""
-        self.distance[source, asked] = found.distance[0]
-        self.difference[source, asked] = found.difference[0]
-        self.contained[source, asked] = found.contained[0]
-
 
 def shortest(
     decode: Callable[[Tensor], Tensor],

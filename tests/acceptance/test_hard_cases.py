@@ -1,6 +1,6 @@
 """Hard cases: each with the right status, the shorter route found, nothing silent (issue 3, acceptance 4)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,14 +57,23 @@ Grids = tuple[int, int, float]
 
 def judged(decode: Callable[[Tensor], Tensor], sources: Tensor, targets: Tensor, *rounds: Grids) -> Judged:
     """From S sources `(S, 2)` to targets `(S, K, 2)`; what the oracle does not know in one round it is asked in the next."""
-    oracle = Oracle.unknown(targets.numpy())
+    start = sources[:, None].expand_as(targets).reshape(-1, 2)
+    g = connect(Pullback(decode, dim=2), start, targets.reshape(-1, 2), on_fail="mark")
+    return Judged(g, asked_in(rounds, decode, sources.numpy(), targets.numpy()))
+
+
+def asked_in(rounds: Sequence[Grids], decode: Callable[[Tensor], Tensor], sources: np.ndarray, targets: np.ndarray) -> Oracle:
+    """What the oracle comes to know."""
+    shape = targets.shape[:-1]
+    oracle = Oracle(np.full(shape, np.nan), np.full(shape, np.inf), np.zeros(shape, dtype=bool))
     for cells, finest, margin in rounds:
         for row in np.flatnonzero(~oracle.ok.all(-1)).tolist():
-            asked = ~oracle.ok[row]
-            ends = sources[row : row + 1].numpy(), targets[row : row + 1, asked].numpy()
-            oracle.learn(row, asked, shortest(decode, *ends, cells=cells, finest=finest, margin=margin))
-    start = sources[:, None].expand_as(targets).reshape(-1, 2)
-    return Judged(connect(Pullback(decode, dim=2), start, targets.reshape(-1, 2), on_fail="mark"), oracle)
+            left = ~oracle.ok[row]
+            ends = sources[row : row + 1], targets[row : row + 1, left]
+            found = shortest(decode, *ends, cells=cells, finest=finest, margin=margin)
+            for known, new in zip(vars(oracle).values(), vars(found).values(), strict=True):
+                known[row, left] = new[0]
+    return oracle
 
 
 def across(count: int) -> tuple[Tensor, Tensor]:
