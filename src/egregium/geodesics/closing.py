@@ -7,7 +7,6 @@ from torch import Tensor
 
 from egregium.geodesics.shooting import MAX_STEPS, Shot, Spread, shoot, spread
 from egregium.numerics.derivatives import Map, jacobian, jvp
-from egregium.numerics.rows import Rows
 
 ROUNDS = 16
 ROUGH = 1e-4
@@ -15,7 +14,7 @@ FINER = 0.05  # of the tolerance asked for: that of one step of a shot
 
 
 @dataclass(frozen=True)
-class Closed(Rows):
+class Closed:
     """Initial velocities `(P, d)`, by how much of the length their geodesics `miss` the goal `(P,)`, which are `ok`, and how
     many steps of Newton's method were tried `(P,)`."""
 

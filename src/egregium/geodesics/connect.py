@@ -48,8 +48,7 @@ def connect(
     pairs do not influence each other. Explicit spaces use their closed forms. CONVERGED is a local geodesic: on a folded
     surface a shorter one may exist, and `support=eg.neighbors(space, z)` with codes z of data tries routes along the data too.
     In two latent dimensions the metric is tabulated where curves come by, and ways around hills are looked for on it: against
-    an eikonal solver none of the 490 curves that it knew was more than 0.5 % too long; beside a thorough search (rtol 1e-6) of
-    1,480 more 2 were, on strongly folded decoders.
+    an eikonal solver none of 490 curves was more than 0.5 % too long, beside a thorough search 2 of 1,480, strongly folded.
 
     Args:
         z0, z1: latent points `(*batch, d)`, equal shapes, finite, float32 or float64.

@@ -216,9 +216,11 @@ class _Search:
         """Descent from one start, None if it comes to a mean that is `known`; steps that do not lead down are halved."""
         here, secants, tolerance = self._place(start, self.rough), _Secants.at(self.space, start), self.rough
         scale, steps = 1.0, 0
-        while (status := self._verdict(here, scale, steps)) is None:
-            if known is not None and self._near(known, here.point):
-                return None
+        while known is None or not self._near(known, here.point):
+            status = self._verdict(here, scale, steps)
+            if status is not None:
+                code = torch.tensor(status, dtype=torch.int8, device=start.device)
+                return Mean(here.point, here.variance, here.distances, here.slope, code, steps)
             if here.slope <= self.rtol:
                 here, tolerance = self._place(here.point, self.exact), self.exact
                 continue
@@ -236,10 +238,7 @@ class _Search:
                 here, tolerance = self._place(here.point, self.exact), self.exact
             else:
                 scale *= SHORTENED
-        if known is not None and self._near(known, here.point):
-            return None
-        code = torch.tensor(status, dtype=torch.int8, device=start.device)
-        return Mean(here.point, here.variance, here.distances, here.slope, code, steps)
+        return None
 
     def _verdict(self, here: _Place, scale: float, steps: int) -> int | None:
         """The status in which the descent ends, if it does."""
