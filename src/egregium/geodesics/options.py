@@ -8,6 +8,7 @@ import torch
 from egregium.errors import OptionError, ToleranceError
 from egregium.geodesics.solvers import Automatic, Solver, Termination
 from egregium.geodesics.support import SupportGraph
+from egregium.numerics.rounding import least_tolerance
 
 ROUGH = 1e-4  # tolerances from here on are met roughly, at fewer segments
 FINER = 4
@@ -23,7 +24,7 @@ def require_tolerance(rtol: float, dtype: torch.dtype) -> None:
     """
     if not isinstance(rtol, (int, float)):
         raise OptionError(f"rtol must be a number such as 1e-3; got {rtol!r}.")
-    smallest = 50 * torch.finfo(dtype).eps
+    smallest = least_tolerance(dtype)
     if not smallest <= rtol < 1:
         raise ToleranceError(
             f"rtol must lie in [{smallest:.1e}, 1) for {dtype}; got {rtol}. For less, convert decoder and points to float64."

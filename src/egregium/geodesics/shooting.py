@@ -16,7 +16,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from egregium.numerics.derivatives import Map, jacobian, jacobian_and_acceleration, jacobian_and_bends, jacobian_and_hessian
+from egregium.numerics.derivatives import (
+    Map,
+    jacobian,
+    jacobian_and_acceleration,
+    jacobian_and_bends,
+    jacobian_and_hessian,
+    orthonormal_frame,
+)
 from egregium.numerics.ode import integrate
 
 MAX_STEPS = 1000
@@ -133,7 +140,7 @@ class _Carrying(_Geodesics):
     def frame(self, z: Tensor) -> Tensor:
         """The frames `(P, d, d)` to start with."""
         r = torch.linalg.qr(jacobian(self.immerse, z), mode="r").R
-        return torch.linalg.solve_triangular(r, torch.eye(self.d, dtype=z.dtype, device=z.device).expand_as(r), upper=True)
+        return orthonormal_frame(r)
 
     def slope(self, state: Tensor) -> Tensor:
         sound = torch.isfinite(state).all(-1)

@@ -50,6 +50,11 @@ def jacobian(f: Map, z: Tensor) -> Tensor:
     return _columns(pulled, u, z)
 
 
+def orthonormal_frame(r: Tensor) -> Tensor:
+    """`R^-1` `(..., d, d)` of Jacobians `J = Q R`: tangent vectors, one a column, that are orthonormal in the metric."""
+    return torch.linalg.solve_triangular(r, torch.eye(r.shape[-1], dtype=r.dtype, device=r.device).expand_as(r), upper=True)
+
+
 def differences(f: Map, z: Tensor, step: Tensor) -> Tensor:
     """Difference quotients `(N, D, d)` along the latent axes, forward, over steps `(N,)`. Cost: d + 1 calls."""
     n, d = z.shape

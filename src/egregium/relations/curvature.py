@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from egregium.errors import DecoderError
-from egregium.numerics.derivatives import jacobian_and_second, row_chunks
+from egregium.numerics.derivatives import jacobian_and_second, orthonormal_frame, row_chunks
 from egregium.numerics.smoothness import Smoothness, smoothness
 from egregium.protocols import ImmersedSpace
 from egregium.spaces.points import flat
@@ -107,8 +107,7 @@ class _Bending:
     def at(space: ImmersedSpace, z: Tensor) -> "_Bending":
         block, second = jacobian_and_second(space.immerse, z)
         q, r = torch.linalg.qr(block)
-        one = torch.eye(z.shape[-1], dtype=z.dtype, device=z.device).expand_as(r)
-        frame = torch.linalg.solve_triangular(r, one, upper=True)
+        frame = orthonormal_frame(r)
         form = (frame.mT[:, None] @ second @ frame[:, None]).flatten(2)
         for _ in range(2):  # the second time takes away what rounding left of a large tangent part
             form = form - q @ (q.mT @ form)

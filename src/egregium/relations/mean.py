@@ -12,6 +12,7 @@ from egregium.geodesics.connect import connect
 from egregium.geodesics.options import ROUGH, require_on_fail, require_steps, require_tolerance
 from egregium.geodesics.shooting import carry
 from egregium.numerics.derivatives import jacobian
+from egregium.numerics.rounding import reachable
 from egregium.protocols import ClosedForm, ImmersedSpace
 from egregium.relations.clouds import cloud, shares
 from egregium.status import Status
@@ -188,7 +189,7 @@ class _Search:
     @property
     def exact(self) -> float:
         """The tolerance of the geodesics in the end."""
-        return max(FINER * self.rtol, 50 * torch.finfo(self.points.dtype).eps)
+        return reachable(FINER * self.rtol, self.points.dtype)
 
     @property
     def rough(self) -> float:

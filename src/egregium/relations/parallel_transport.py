@@ -10,6 +10,7 @@ from egregium.geodesics.geodesic import Geodesic
 from egregium.geodesics.measure import extrapolate
 from egregium.geodesics.options import require_on_fail, require_tolerance
 from egregium.geodesics.shooting import carry
+from egregium.numerics.rounding import reachable
 from egregium.protocols import ClosedForm, ImmersedSpace
 from egregium.spaces.points import flat
 
@@ -66,7 +67,7 @@ def _followed(space: ImmersedSpace, g: Geodesic, v: Tensor, rtol: float) -> tupl
     if g.length.shape != v.shape[:-1]:
         raise ShapeError(f"v must have shape {(*g.length.shape, v.shape[-1])}, a vector a curve; got {tuple(v.shape)}.")
     start, end, d = flat(g(0.0)), flat(g(1.0)), v.shape[-1]
-    closed = close(space.immerse, start, end, flat(g.initial_velocity), max(CLOSER * rtol, 50 * torch.finfo(v.dtype).eps))
+    closed = close(space.immerse, start, end, flat(g.initial_velocity), reachable(CLOSER * rtol, v.dtype))
     shot = carry(space.immerse, start, closed.velocity, FINER * rtol)
     arrived = torch.isfinite(shot.end).all(-1)
     ends = Frames.along(space.immerse, torch.stack([end, torch.where(arrived[:, None], shot.end, end)], 1))

@@ -11,6 +11,7 @@ from egregium.errors import NotConvergedError, OptionError
 from egregium.geodesics.connect import connect
 from egregium.geodesics.geodesic import Geodesic
 from egregium.geodesics.shooting import shoot
+from egregium.numerics.rounding import reachable
 from egregium.protocols import ClosedForm, ImmersedSpace
 from egregium.relations.clouds import cloud, shares
 from egregium.relations.explog import log
@@ -119,7 +120,7 @@ def principal_directions(
     if not isinstance(k, Integral) or not 1 <= k <= points.shape[1]:
         raise OptionError(f"principal_directions needs 1 <= k <= {points.shape[1]}, the dimension; got {k!r}.")
     centre = mean(space, points, weights, rtol=rtol, max_steps=max_steps, on_fail=on_fail, **options)
-    exact = {**options, "rtol": max(FINER * rtol, 50 * torch.finfo(points.dtype).eps), "on_fail": "mark"}
+    exact = {**options, "rtol": reachable(FINER * rtol, points.dtype), "on_fail": "mark"}
     with torch.no_grad():
         found = _spread(space, points, share, centre, int(k), rtol, exact)
     if on_fail == "raise" and not found.ok:

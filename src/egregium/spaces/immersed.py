@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from egregium.numerics.derivatives import jacobian, jvp, row_chunks
+from egregium.numerics.derivatives import jacobian, jvp, orthonormal_frame, row_chunks
 from egregium.spaces.points import flat
 
 
@@ -89,5 +89,4 @@ class Immersed(ABC):
     def frame(self, z: Tensor) -> Tensor:
         """Orthonormal frame, `(*batch, d, d)`, a basis vector a column: `E^T G E = I`, `E = R^-1` of the QR of J."""
         r = torch.linalg.qr(self.jacobian(z), mode="r").R
-        identity = torch.eye(r.shape[-1], dtype=r.dtype, device=r.device).expand_as(r)
-        return torch.linalg.solve_triangular(r, identity, upper=True)
+        return orthonormal_frame(r)

@@ -12,6 +12,7 @@ from egregium.geodesics.second_order import SecondOrder
 from egregium.geodesics.shooting import shoot
 from egregium.geodesics.solvers.base import Solution, Termination
 from egregium.numerics.derivatives import jvp
+from egregium.numerics.rounding import reachable
 from egregium.status import Status
 
 ROUGH = 1e-3
@@ -48,7 +49,7 @@ class Shooting:
     def minimise(
         self, problem: Problem, vertices: Tensor, termination: Termination, model: SecondOrder | None = None
     ) -> Solution:
-        rtol, segments = max(termination.tolerance, 50 * torch.finfo(vertices.dtype).eps), vertices.shape[1] + 1
+        rtol, segments = reachable(termination.tolerance, vertices.dtype), vertices.shape[1] + 1
         start = problem.evaluate(vertices)
         status = torch.full((len(problem),), int(Status.NONFINITE), dtype=torch.int8, device=vertices.device)
         steps = torch.zeros_like(status, dtype=torch.int32)
