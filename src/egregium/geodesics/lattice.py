@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from egregium.geodesics.metric_table import MetricTable
-from egregium.numerics.rows import Rows
 from egregium.numerics.splines import resampled
 
 BEYOND, BESIDE = 0.17, 0.5  # of the distance of the ends
@@ -27,10 +26,10 @@ PENALTY = 1.3
 
 
 @dataclass(frozen=True)
-class Lattice(Rows):
-    """Nodes `points` `(P, n, 2)` about P pairs of ends, with the lengths `weights` `(P, n, 16)` of the steps to neighbours.
+class Lattice:
+    """Nodes `points` `(P, n, 2)` about P pairs of ends, with the lengths `weights` `(n, 16, P)` of the steps to neighbours.
 
-    A path is the shorter the less it `costs`; at first that is its length.
+    A path is the shorter the less it `costs`; at first that is its length. Pairs come last where sweeps run over all of them.
     """
 
     cells: int
@@ -41,29 +40,46 @@ class Lattice(Rows):
     @staticmethod
     def about(table: MetricTable, z0: Tensor, z1: Tensor, mean: Tensor, extent: Tensor, cells: int) -> "Lattice":
         """With `cells` between z0 and z1 `(P, 2)`, square in the metrics `mean` `(P, 2, 2)`."""
-        plan, along = _plan(cells), z1 - z0
-        grid = plan.grid.to(z0)
-        points = z0[:, None] + grid[:, :1] * along[:, None] + grid[:, 1:] * _normal(along, mean)[:, None]
+        plan, along = _plan(cells, z0.device), z1 - z0
+        axes = torch.stack([along, _normal(along, mean)], 1)  # (P, 2, 2), a vector a row
+        points = z0[:, None] + plan.grid.to(z0) @ axes
         n = points.shape[1]
         squares = table.locate(points.flatten(0, 1), extent.repeat_interleave(n))
         metric = table.values(squares, points.flatten(0, 1)).unflatten(0, (-1, n))
-        weights = _weights(points, metric, plan.neighbours.to(z0.device))
+        weights = _weights(torch.tensor(EIGHT).to(z0) / cells @ axes, metric, plan.neighbours)
         return Lattice(cells, points, weights, weights)
+
+    def of(self, rows: Tensor) -> "Lattice":
+        """These pairs alone; all of them are the lattice itself."""
+        if len(rows) == len(self.points):
+            return self
+        return Lattice(self.cells, self.points[rows], self.weights[..., rows], self.costs[..., rows])
 
     def shortest(self) -> tuple[Tensor, Tensor]:
         """Paths of least cost `(P, k)`, the first node repeated, and their lengths `(P,)`, infinite where there is none."""
-        plan = _plan(self.cells)
-        neighbours = plan.neighbours.to(self.points.device)
-        reached = _swept(self.costs, neighbours, plan)
-        before = (reached[:, neighbours] + self.costs).argmin(-1)
-        return _walked(self.weights, before, neighbours, plan)
+        plan = _plan(self.cells, self.points.device)
+        return self._walked(_swept(self.costs, plan), plan)
+
+    def _walked(self, reached: Tensor, plan: "_Plan") -> tuple[Tensor, Tensor]:
+        """Paths back from the goal to which `reached` `(n + 1, P)` are the least costs."""
+        n, _, p = self.weights.shape
+        rows, place = torch.arange(p, device=reached.device), torch.full((p,), plan.goal, device=reached.device)
+        length, path = self.weights.new_zeros(p), [place]
+        while bool((place != plan.source).any()) and len(path) < n:
+            ahead = plan.neighbours[place]
+            step = (reached[ahead, rows[:, None]] + self.costs[place, :, rows]).argmin(-1)
+            length = length + torch.where(place == plan.source, 0.0, self.weights[place, step, rows])
+            there = (place == plan.source) | torch.isinf(length)
+            place = torch.where(there, plan.source, ahead[rows, step].clamp_max(n - 1))
+            path.append(place)
+        return torch.stack(path[::-1], 1), torch.where(place == plan.source, length, torch.inf)
 
     def avoiding(self, path: Tensor) -> "Lattice":
         """The same lattice, on which what lies about paths `(P, k)` costs more."""
-        neighbours = _plan(self.cells).neighbours.to(path.device)[:, ADJACENT]
-        taken = torch.zeros_like(self.points[..., 0], dtype=torch.bool).scatter(1, path, True)
-        about = torch.nn.functional.pad(taken, (0, 1))[:, neighbours].any(-1)
-        return replace(self, costs=torch.where(about[:, :, None], PENALTY * self.costs, self.costs))
+        n, _, p = self.weights.shape
+        taken = torch.zeros(n + 1, p, dtype=torch.bool, device=path.device).scatter(0, path.mT, True)
+        about = taken[_plan(self.cells, path.device).neighbours[:, ADJACENT]].any(1)
+        return replace(self, costs=torch.where(about[:, None], PENALTY * self.costs, self.costs))
 
     def curves(self, path: Tensor, segments: int) -> Tensor:
         """Polylines `(P, segments + 1, 2)` through the nodes of paths `(P, k)`, at uniform parameters."""
@@ -75,26 +91,30 @@ class Lattice(Rows):
 
 @dataclass(frozen=True)
 class _Plan:
-    """Coordinates `grid` `(n, 2)` along and across, `neighbours` `(n, 16)` with n for none, nodes by `lines`, both ends."""
+    """Coordinates `grid` `(n, 2)` along and across, `neighbours` `(n, 16)` with n for none, both ends, and the `sweeps`.
+
+    Each sweep is a list of lines of nodes `(m,)`, in order, with the `slots` of neighbours that lie behind.
+    """
 
     grid: Tensor
     neighbours: Tensor
-    lines: Tensor
     source: int
     goal: int
+    sweeps: list[tuple[list[int], Tensor]]
 
 
-@lru_cache(maxsize=4)
-def _plan(cells: int) -> _Plan:
+@lru_cache(maxsize=8)
+def _plan(cells: int, device: torch.device) -> _Plan:
     beyond, beside = round(BEYOND * cells), round(BESIDE * cells)
     along, across = torch.arange(-beyond, cells + beyond + 1), torch.arange(-beside, beside + 1)
     i, j = torch.meshgrid(torch.arange(len(along)), torch.arange(len(across)), indexing="ij")
     to_i, to_j = (at.reshape(-1, 1) + torch.tensor(SIXTEEN)[:, k] for k, at in enumerate((i, j)))
     inside = (to_i >= 0) & (to_i < len(along)) & (to_j >= 0) & (to_j < len(across))
-    neighbours = torch.where(inside, to_i * len(across) + to_j, i.numel())
+    neighbours = torch.where(inside, to_i * len(across) + to_j, i.numel()).to(device)
     grid = torch.stack([along[i.flatten()], across[j.flatten()]], -1) / cells
-    lines = torch.arange(i.numel()).reshape(i.shape)
-    return _Plan(grid, neighbours, lines, int(lines[beyond, beside]), int(lines[beyond + cells, beside]))
+    nodes = torch.arange(i.numel(), device=device).reshape(i.shape)
+    sweeps = [(BACKWARDS[0], nodes), (FORWARDS[0], nodes.flip(0)), (BACKWARDS[1], nodes.mT), (FORWARDS[1], nodes.mT.flip(0))]
+    return _Plan(grid, neighbours, int(nodes[beyond, beside]), int(nodes[beyond + cells, beside]), sweeps)
 
 
 def _normal(along: Tensor, metric: Tensor) -> Tensor:
@@ -105,44 +125,31 @@ def _normal(along: Tensor, metric: Tensor) -> Tensor:
     return normal * (sizes[0] / sizes[1]).sqrt()[:, None]
 
 
-def _weights(points: Tensor, metric: Tensor, neighbours: Tensor) -> Tensor:
-    """Lengths `(P, n, 16)` of the steps to every neighbour, infinite where the metric is not known."""
-    n = points.shape[1]
-    here = neighbours.clamp_max(n - 1)
-    step = points[:, here] - points[:, :, None]
-    mean = 0.5 * (metric[:, here] + metric[:, :, None])
-    weights = torch.einsum("pnsa,pnsab,pnsb->pns", step, mean, step).clamp_min(0).sqrt()
-    return weights.masked_fill((neighbours == n) | weights.isnan(), torch.inf)
+def _weights(steps: Tensor, metric: Tensor, neighbours: Tensor) -> Tensor:
+    """Lengths `(n, 16, P)` of `steps` `(P, 8, 2)` and back in the mean metric of their ends; infinite where it is not known."""
+    half = len(EIGHT)
+    products = (steps[..., None] * steps[..., None, :]).flatten(2)
+    here = torch.nn.functional.pad((metric.flatten(2) @ products.mT).permute(1, 2, 0), (0, 0, 0, 0, 0, 1), value=torch.nan)
+    slots = torch.arange(half, device=metric.device)
+    forth = (0.5 * (here[:-1] + here[neighbours[:, :half], slots])).clamp_min(0).sqrt().nan_to_num(torch.inf)
+    back = torch.nn.functional.pad(forth, (0, 0, 0, 0, 0, 1), value=torch.inf)[neighbours[:, half:], slots]
+    return torch.cat([forth, back], 1)
 
 
-def _swept(costs: Tensor, neighbours: Tensor, plan: _Plan) -> Tensor:
-    """Least costs `(P, n + 1)` from the source to every node, infinite for the node that stands for none."""
-    p, n, _ = costs.shape
-    nodes = plan.lines.to(costs.device)
+def _swept(costs: Tensor, plan: _Plan) -> Tensor:
+    """Least costs `(n + 1, P)` from the source to every node, infinite for the node that stands for none."""
+    n, _, p = costs.shape
     reached = costs.new_full((n + 1, p), torch.inf)
     reached[plan.source] = 0
-    ordered = costs.permute(1, 2, 0).contiguous()  # (n, 16, P)
-    lines = [(nodes, BACKWARDS[0]), (nodes.flip(0), FORWARDS[0]), (nodes.mT, BACKWARDS[1]), (nodes.mT.flip(0), FORWARDS[1])]
+    sweeps = [
+        [(line, plan.neighbours[line][:, slots], costs[line[:, None], torch.tensor(slots)]) for line in nodes[1:]]
+        for slots, nodes in plan.sweeps
+    ]
     for _ in range(SWEEPS):
         settled = reached.clone()
-        for rows, slots in lines:
-            before, steps = neighbours[:, slots], ordered[:, slots]
-            for row in rows[1:]:
-                reached[row] = torch.minimum(reached[row], (reached[before[row]] + steps[row]).amin(1))
+        for lines in sweeps:
+            for line, before, steps in lines:
+                reached[line] = torch.minimum(reached[line], (reached[before] + steps).amin(1))
         if torch.equal(settled, reached):
             break
-    return reached.mT
-
-
-def _walked(weights: Tensor, before: Tensor, neighbours: Tensor, plan: _Plan) -> tuple[Tensor, Tensor]:
-    """Paths `(P, k)` back from the goal through the neighbours in the slots `before` `(P, n)`, and their lengths `(P,)`."""
-    p, n = before.shape
-    place = torch.full((p,), plan.goal, device=before.device)
-    rows, length, path = torch.arange(p, device=before.device), weights.new_zeros(p), [place]
-    while bool((place != plan.source).any()) and len(path) < n:
-        step = before[rows, place]
-        length = length + torch.where(place == plan.source, 0.0, weights[rows, place, step])
-        there = (place == plan.source) | torch.isinf(length)
-        place = torch.where(there, plan.source, neighbours[place, step].clamp_max(n - 1))
-        path.append(place)
-    return torch.stack(path[::-1], 1), torch.where(place == plan.source, length, torch.inf)
+    return reached

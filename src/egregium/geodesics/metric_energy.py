@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from egregium.geodesics.metric_table import MetricTable
+from egregium.geodesics.metric_table import MetricTable, bends, slopes
 from egregium.numerics.rows import Rows
 from egregium.numerics.tridiagonal import BlockTridiagonal
 
@@ -51,14 +51,12 @@ def quadratic(table: MetricTable, nodes: Tensor, extent: Tensor) -> Quadratic:
     middles, step = 0.5 * (nodes[:, 1:] + nodes[:, :-1]), nodes.diff(dim=1)
     squares = table.locate(middles.flatten(0, 1), extent.repeat_interleave(segments))
     jet = table.jets(squares, middles.flatten(0, 1))
-    g, first, second = (part.unflatten(0, (p, segments)) for part in vars(jet).values())
-    lowered = (g @ step[..., None])[..., 0]
-    turned = torch.einsum("ptabk,ptb->ptak", first, step)  # derivative of G D along each axis
-    energy = segments * (step * lowered).sum(-1)
-    pushed = segments * torch.einsum("ptak,pta->ptk", turned, step)
-    bend = 0.25 * segments * torch.einsum("ptabkl,pta,ptb->ptkl", second, step, step)
-    twist, stretch = segments * turned, 2 * segments * g
-    gradient = (2 * segments * lowered + 0.5 * pushed)[:, :-1] - (2 * segments * lowered - 0.5 * pushed)[:, 1:]
+    along = jet.along(step.flatten(0, 1)).unflatten(0, (p, segments))
+    lowered, square = along[..., :2, :], along[..., 2, :]  # G D and D^T G D, with their derivatives
+    energy, pushed, bend = segments * square[..., 0], segments * slopes(square), 0.25 * segments * bends(square)
+    twist, stretch = segments * slopes(lowered), 2 * segments * jet.value.unflatten(0, (p, segments))
+    pulled = 2 * segments * lowered[..., 0]
+    gradient = (pulled + 0.5 * pushed)[:, :-1] - (pulled - 0.5 * pushed)[:, 1:]
     plain = BlockTridiagonal(stretch[:, :-1] + stretch[:, 1:], -stretch[:, 1:-1])
     diagonal = plain.diagonal + (twist + twist.mT + bend)[:, :-1] + (bend - twist - twist.mT)[:, 1:]
     upper = plain.upper + (twist.mT - twist + bend)[:, 1:-1]
@@ -75,10 +73,9 @@ def end_momenta(table: MetricTable, nodes: Tensor, extent: Tensor) -> Tensor:
     step = torch.stack([first.diff(dim=1), last.diff(dim=1)], 1)[:, :, 0]
     middles = torch.stack([first.mean(1), last.mean(1)], 1).flatten(0, 1)
     jet = table.jets(table.locate(middles, extent.repeat_interleave(2)), middles)
-    g, slope = jet.value.unflatten(0, (-1, 2)), jet.first.unflatten(0, (-1, 2))
-    pushed = 0.25 * segments * torch.einsum("peabk,pea,peb->pek", slope, step, step)
+    along = jet.along(step.flatten(0, 1)).unflatten(0, (-1, 2))
     sign = torch.tensor([-1.0, 1.0], dtype=nodes.dtype, device=nodes.device)[:, None]
-    return segments * (g @ step[..., None])[..., 0] + sign * pushed
+    return segments * (along[..., :2, 0] + 0.25 * sign * slopes(along[..., 2, :]))
 
 
 def relax(table: MetricTable, nodes: Tensor, extent: Tensor, tolerance: float) -> Relaxed:
@@ -131,7 +128,6 @@ class _State(Rows):
         moved[:, 1:-1] += reach[:, None, None] * delta
         trial = quadratic(table, moved, self.extent)
         accept = torch.isfinite(size) & (trial.energy <= self.now.energy * (1 + 16 * torch.finfo(size.dtype).eps))
-        kept = accept.nonzero().flatten()
         rate = (size / self.size).clamp(0, 0.95).nan_to_num(0.0)
         left = size * torch.where(newton, size.clamp_max(1), rate / (1 - rate))
         done = accept & (self.damping == 0) & ((left <= tolerance) & (size <= 10 * tolerance) | (size <= 0.01 * tolerance))
@@ -139,8 +135,8 @@ class _State(Rows):
         damping = torch.where(accept, lowered, (8 * self.damping).clamp_min(0.03))
         after = replace(
             self,
-            nodes=self.nodes.index_copy(0, kept, moved[kept]),
-            now=self.now.updated(kept, trial[kept]),
+            nodes=torch.where(accept[:, None, None], moved, self.nodes),
+            now=trial.where(accept, self.now),
             damping=damping,
             size=torch.where(accept, size, self.size),
             steps=self.steps + 1,

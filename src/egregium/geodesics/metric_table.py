@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from egregium.numerics import chebyshev
@@ -22,16 +23,46 @@ UNKNOWN, SPLIT = 0, -1
 OFFSET = 1 << 30
 DECODED = 1 << 19  # numbers at a time: more leave the cache
 GENEROUS = 6  # times the tolerance: the last coefficients are that much larger than the error, measured
+JET, TOGETHER = 512, 1 << 24  # numbers that a point's jet takes, and that are held at a time
 DEGENERATE = 1e-6  # squared sine of the angle between the coordinate lines
 
 
 @dataclass(frozen=True)
 class Jet:
-    """The metric `(N, 2, 2)` at N points, and its first and second derivatives, along further axes."""
+    """The metric at N points and its derivatives: `table` `(N, 3, 9)`, components 11, 12, 22 against the orders
+    0 0, 1 0, 2 0, 0 1, 1 1, .. 2 2 along the two axes."""
 
-    value: Tensor
-    first: Tensor
-    second: Tensor
+    table: Tensor
+
+    @property
+    def value(self) -> Tensor:
+        """The metric `(N, 2, 2)`."""
+        return _full(self.table[..., 0])
+
+    @property
+    def first(self) -> Tensor:
+        """Its derivatives `(N, 2, 2, 2)`, along the last axis."""
+        return _full(slopes(self.table))
+
+    @property
+    def second(self) -> Tensor:
+        """Its second derivatives `(N, 2, 2, 2, 2)`, along the last two."""
+        return _full(bends(self.table))
+
+    def along(self, v: Tensor) -> Tensor:
+        """`(G v)_1, (G v)_2, v^T G v` of vectors v `(N, 2)`, and their derivatives at fixed v, `(N, 3, 9)`."""
+        (x, y), zero = v.unbind(-1), torch.zeros_like(v[:, 0])
+        return torch.stack([x, y, zero, zero, x, y, x * x, 2 * x * y, y * y], -1).unflatten(-1, (3, 3)) @ self.table
+
+
+def slopes(table: Tensor) -> Tensor:
+    """First derivatives `(..., 2)` from the orders `(..., 9)` of a jet."""
+    return table[..., 1:4:2]
+
+
+def bends(table: Tensor) -> Tensor:
+    """Second derivatives `(..., 2, 2)` from the orders `(..., 9)` of a jet."""
+    return table[..., 2:7:2].unfold(-1, 2, 1)
 
 
 @dataclass
@@ -82,47 +113,54 @@ class MetricTable:
 
     def values(self, squares: Tensor, z: Tensor) -> Tensor:
         """The metric `(N, 2, 2)` at points z `(N, 2)` in `squares` `(N,)`."""
-        u, v = chebyshev.basis(self._local(squares, z), DEGREE).unbind(1)
-        inner = self._contracted(squares, u[:, None]).unflatten(-1, (3, -1))[:, 0]
-        return _full((inner * v[:, None]).sum(-1))
+        squares, order = squares.sort()
+        u, v = chebyshev.basis(self._local(squares, z[order]), DEGREE).unbind(1)
+        inner = self._contracted(squares, u[:, None])[:, 0]
+        found = torch.empty_like(inner[..., 0]).index_copy_(0, order, (inner @ v[..., None])[..., 0])
+        return _full(found)
 
     def jets(self, squares: Tensor, z: Tensor) -> Jet:
         """The metric at points z `(N, 2)` in `squares` `(N,)`, with derivatives."""
-        n = DEGREE + 1
+        squares, order = squares.sort()
+        found = z.new_empty(len(z), 3, 9)
+        for rows in row_chunks(len(z), JET, TOGETHER):
+            found.index_copy_(0, order[rows], self._jets(squares[rows], z[order[rows]]))
+        return Jet(found)
+
+    def _jets(self, squares: Tensor, z: Tensor) -> Tensor:
+        """Of sorted `squares`, `(N, 3, 9)`."""
         basis = chebyshev.basis(self._local(squares, z), DEGREE) @ chebyshev.to_jets(DEGREE).to(z)
-        u, v = basis.unflatten(-1, (3, n)).unbind(1)  # (N, order, n)
-        inner = self._contracted(squares, u).unflatten(-1, (3, n))
-        table = inner.flatten(1, 2) @ v.mT
-        table = table.unflatten(1, (3, 3)).transpose(1, 2)  # (N, component, order in u, order in v)
-        scale = (2 / self.sizes[squares])[:, None]
-        first = torch.stack([table[:, :, 1, 0], table[:, :, 0, 1]], -1) * scale[..., None]
-        mixed = table[:, :, 1, 1]
-        second = torch.stack([table[:, :, 2, 0], mixed, mixed, table[:, :, 0, 2]], -1) * scale[..., None] ** 2
-        return Jet(_full(table[:, :, 0, 0]), _full(first), _full(second.unflatten(-1, (2, 2))))
+        u, v = basis.unflatten(-1, (3, -1)).unbind(1)  # (N, order, n)
+        inner = self._contracted(squares, u).flatten(1, 2)  # (N, order along u and component, n)
+        table = (v @ inner.mT).unflatten(-1, (3, 3)).permute(0, 3, 1, 2)  # (N, component, order along v, order along u)
+        scale = (2 / self.sizes[squares, None]) ** torch.tensor([0, 1, 2, 1, 2, 3, 2, 3, 4], device=z.device)
+        return table.flatten(2) * scale[:, None]
 
     def _contracted(self, squares: Tensor, u: Tensor) -> Tensor:
-        """Coefficients of each point's square times u `(N, m, n)` along the first axis, `(N, m, 3 n)`, square by square."""
-        order = squares.argsort()
-        numbers, counts = torch.unique_consecutive(squares[order], return_counts=True)
-        groups = u[order].split(counts.tolist())
-        parts = [group @ self.coefficients[number] for number, group in zip(numbers.tolist(), groups, strict=True)]
-        found = torch.empty(*u.shape[:2], self.coefficients.shape[-1], dtype=u.dtype, device=u.device)
-        found[order] = torch.cat(parts)
-        return found
+        """Coefficients of sorted `squares` times u `(N, m, n)` along the first axis, `(N, m, 3, n)`, square by square."""
+        m, n = u.shape[1:]
+        numbers, counts = torch.unique_consecutive(squares, return_counts=True)
+        sizes, given = (m * counts).tolist(), u.reshape(-1, n)
+        found = u.new_empty(len(given), 3 * n)
+        for number, rows, out in zip(numbers.tolist(), given.split(sizes), found.split(sizes), strict=True):
+            torch.mm(rows, self.coefficients[number], out=out)
+        return found.view(-1, m, 3, n)
 
     def _local(self, squares: Tensor, z: Tensor) -> Tensor:
         return 2 * (z - self.corners[squares]) / self.sizes[squares, None] - 1
 
     def _squares(self, exponent: int, keys: Tensor) -> Tensor:
         """For each key the number of its square, or SPLIT."""
-        wanted, place = keys.unique(return_inverse=True)
         known, squares = self._levels.get(exponent, (keys.new_zeros(0), keys.new_zeros(0)))
-        new = wanted[~torch.isin(wanted, known)]
-        if len(new):
+        place = torch.searchsorted(known, keys)
+        missing = F.pad(known, (0, 1), value=-1)[place] != keys
+        if missing.any():
+            new = keys[missing].unique()
             known, order = torch.cat([known, new]).sort()
             squares = torch.cat([squares, self._built(2.0**exponent, new)])[order]
             self._levels[exponent] = known, squares
-        return squares[torch.searchsorted(known, wanted)][place]
+            place = torch.searchsorted(known, keys)
+        return squares[place]
 
     def _built(self, size: float, keys: Tensor) -> Tensor:
         """Decode new squares; their numbers, or SPLIT where polynomials do not do."""

@@ -108,25 +108,29 @@ class Pairs(Rows):
         squares = self.table.locate(z.flatten(0, 1), self.extent.repeat_interleave(n))
         return self.table.values(squares, z.flatten(0, 1)).unflatten(0, (-1, n))
 
-    def over_the_lattice(self, best: Curves) -> Curves:
-        """`best` after routes over a lattice, those that may be shorter, have been followed too."""
+    def routes(self, best: Curves) -> list[tuple[Tensor, Tensor]]:
+        """Ways over a lattice that may lead to shorter curves than `best`: of some rows, polygons `(k, segments + 1, d)`."""
         mean = self.metric(self.straight).nanmean(1)
         lattice = Lattice.about(self.table, self.z0, self.z1, mean, self.extent, round(CELLS * self.segments))
-        rows, curves = [], []
-        left = torch.arange(len(self.z0), device=self.z0.device)
+        found, left = [], torch.arange(len(self.z0), device=self.z0.device)
         for _ in range(ROUTES):
             path, lengths = lattice.shortest()
-            worth = torch.isfinite(lengths) & (lengths < LONGER * best.length[left])
-            left, path, lattice = left[worth], path[worth], lattice[worth]
-            if not len(left):
-                break
+            worth = (torch.isfinite(lengths) & (lengths < LONGER * best.length[left])).nonzero().flatten()
+            left, path, lattice = left[worth], path[worth], lattice.of(worth)
             route = lattice.curves(path, self.segments)
             far = _apart(route, best.found.nodes[left], mean[left]) > DISTINCT / self.segments * best.length[left]
             far |= torch.isinf(best.length[left])
-            rows.append(left[far])
-            curves.append(route[far])
+            found.append((left[far], route[far]))
             lattice = lattice.avoiding(path)
-        return self.tried(best, rows, curves)
+        return found
+
+    def over_the_lattice(self, best: Curves, some: Tensor) -> Curves:
+        """`best` after the routes of `some` pairs have been followed too."""
+        found = []
+        for rows in some.split(TOGETHER * COARSE**2 // self.segments**2):
+            found.append([(rows[which], route) for which, route in self[rows].routes(best[rows])])
+        ranks = [[torch.cat(parts) for parts in zip(*one, strict=True)] for one in zip(*found, strict=True)]
+        return self.tried(best, [rows for rows, _ in ranks], [routes for _, routes in ranks])
 
     def tried(self, best: Curves, rows: Sequence[Tensor], starts: Sequence[Tensor]) -> Curves:
         """`best` with the minima near each of the `starts` `(k, segments + 1, d)` taken for its pairs `rows` where shorter."""
@@ -155,8 +159,8 @@ def searched(pairs: Pairs, least: Tensor, starts: Sequence[Tensor]) -> list[tupl
     for start in starts:
         best = pairs.tried(best, [torch.arange(len(start), device=start.device)], [given(start, pairs.segments)])
     rows = (best.length > CLOSED * least).nonzero().flatten()
-    for some in rows.split(TOGETHER * COARSE**2 // pairs.segments**2) if len(rows) else ():
-        best = best.updated(some, pairs[some].over_the_lattice(best[some]))
+    if len(rows):
+        best = pairs.over_the_lattice(best, rows)
     unresolved = best.unresolved & (pairs.segments < FINE)
     rows, again = (~unresolved).nonzero().flatten(), unresolved.nonzero().flatten()
     parts = [(rows, best[rows])] if len(rows) else []
