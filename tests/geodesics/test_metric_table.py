@@ -62,3 +62,23 @@ def test_kinks_holes_and_lost_rank_are_unknown() -> None:
     for table in (kinked, hole, flat):
         squares = table.locate(z, torch.full((2,), 1.6, dtype=torch.float64))
         assert (squares == UNKNOWN).all() and table.values(squares, z).isnan().all()
+
+
+def test_squares_looked_up_are_those_searched_for() -> None:
+    extent = torch.tensor([2.0, 0.01, 40.0, 17.0], dtype=torch.float64).repeat(50)  # small, too large, and too large to resolve
+    for points in (POINTS, 20 * POINTS):
+        table = MetricTable(DECODER, 1e-4, points)
+        first = table.locate(points, extent)
+        for again in (table.locate(points, extent), table._searched(points, extent)):
+            assert again.equal(first)
+    alone = MetricTable(DECODER, 1e-4, POINTS)
+    for row in range(20):
+        square = alone.locate(POINTS[row : row + 1], extent[row : row + 1])
+        local = (POINTS[row] - alone.corners[square[0]]) / alone.sizes[square[0]]
+        assert square == UNKNOWN or ((local >= 0) & (local <= 1)).all()
+
+
+def test_points_that_are_not_finite_have_no_square() -> None:
+    table, _ = located(1e-3)
+    z = torch.tensor([[torch.nan, 0.0], [torch.inf, 0.0], [0.0, -1e30]], dtype=torch.float64)
+    assert (table.locate(z, EXTENT[:3]) == UNKNOWN).all()

@@ -23,6 +23,7 @@ UNKNOWN, SPLIT = 0, -1
 OFFSET = 1 << 30
 DECODED = 1 << 19  # numbers at a time: more leave the cache
 GENEROUS = 6  # times the tolerance: the last coefficients are that much larger than the error, measured
+CELLS = 1 << 20  # of an atlas at most
 JET, TOGETHER = 512, 1 << 24  # numbers that a point's jet takes, and that are held at a time
 DEGENERATE = 1e-6  # squared sine of the angle between the coordinate lines
 
@@ -82,6 +83,7 @@ class MetricTable:
     sizes: Tensor = field(init=False, repr=False)
     coefficients: Tensor = field(init=False, repr=False)
     decoded: int = field(init=False, default=0)
+    _atlas: "_Atlas | None" = field(init=False, repr=False, default=None)
     _levels: dict[int, tuple[Tensor, Tensor]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -94,11 +96,25 @@ class MetricTable:
         The extent says, in steps of OCTAVES octaves, how large squares are at first: 2 for extents of 2^-11 to 2^5, else larger
         than it. UNKNOWN, where the metric is NaN, is the square of points that a sixteenth of the extent does not resolve.
         """
+        near = (z.abs() < FARTHEST * extent[:, None]).all(-1)
+        usual = near & (extent > 2.0 ** (WIDE - OCTAVES)) & (extent <= 2.0**WIDE)
+        known = torch.where(usual, self._known(z), UNKNOWN)
+        found = torch.where(self.sizes[known] > LEAF * extent, known, UNKNOWN)
+        rows = (near & (known == UNKNOWN)).nonzero().flatten()
+        return found.index_copy(0, rows, self._searched(z[rows], extent[rows])) if len(rows) else found
+
+    def _known(self, z: Tensor) -> Tensor:
+        """Squares `(N,)` of usual size that hold points z `(N, 2)`, as far as they are built."""
+        if self._atlas is None:
+            self._atlas = _Atlas.of(self.corners[1:], self.sizes[1:])
+        return self._atlas.squares(z)
+
+    def _searched(self, z: Tensor, extent: Tensor) -> Tensor:
+        """What `locate` is to find, from the largest squares down to smaller ones."""
         found = torch.full_like(extent, UNKNOWN, dtype=torch.long)
         steps = torch.ceil((torch.log2(extent) - WIDE) / OCTAVES)
         largest = torch.where(steps == 0, ROOT, WIDE + OCTAVES * steps)
-        rows = ((z.abs() < FARTHEST * extent[:, None]).all(-1)).nonzero().flatten()
-        exponent = int(largest[rows].max()) if len(rows) else 0
+        rows, exponent = torch.arange(len(z), device=z.device), int(largest.max())
         while len(rows):
             size = 2.0**exponent
             rows = rows[size > LEAF * extent[rows]]
@@ -158,7 +174,7 @@ class MetricTable:
             new = keys[missing].unique()
             known, order = torch.cat([known, new]).sort()
             squares = torch.cat([squares, self._built(2.0**exponent, new)])[order]
-            self._levels[exponent] = known, squares
+            self._levels[exponent], self._atlas = (known, squares), None
             place = torch.searchsorted(known, keys)
         return squares[place]
 
@@ -185,6 +201,40 @@ class MetricTable:
         self.sizes = torch.cat([self.sizes, self.like.new_full((int(good.sum()),), size)])
         self.coefficients = torch.cat([self.coefficients, coefficients[good].flatten(2).to(self.like)])
         return squares
+
+
+@dataclass(frozen=True)
+class _Atlas:
+    """Which square holds each cell of a grid about all that are of usual size: cells of the least `size`, from `origin` on."""
+
+    size: float
+    origin: Tensor
+    numbers: Tensor
+
+    @staticmethod
+    def of(corners: Tensor, sizes: Tensor) -> "_Atlas":
+        """From the squares after the first, UNKNOWN; empty where there are none, or they differ so much that cells are many."""
+        rows = (sizes <= 2.0**ROOT).nonzero().flatten()
+        size = float(sizes[rows].min()) if len(rows) else 1.0
+        first, wide = (corners[rows] / size).long(), (sizes[rows] / size).long()
+        origin = first.amin(0) if len(rows) else first.new_zeros(2)
+        extent = ((first + wide[:, None]).amax(0) - origin).tolist() if len(rows) else [0, 0]
+        if extent[0] * extent[1] > CELLS:
+            return _Atlas.of(corners[:0], sizes[:0])
+        numbers = first.new_full((extent[0] + 2, extent[1] + 2), UNKNOWN)  # with a border that holds nothing
+        for cells in wide.unique().tolist():
+            some = (wide == cells).nonzero().flatten()
+            within = torch.arange(cells, device=wide.device)
+            x, y = ((first[some, axis] - origin[axis] + 1)[:, None] + within for axis in range(2))
+            numbers[x[:, :, None], y[:, None, :]] = (rows[some] + 1)[:, None, None]
+        return _Atlas(size, origin - 1, numbers)
+
+    def squares(self, z: Tensor) -> Tensor:
+        """Numbers `(N,)` of the squares that hold points z `(N, 2)`, UNKNOWN where there are none."""
+        cell = torch.floor(z / self.size).long() - self.origin
+        last = torch.tensor(self.numbers.shape, device=z.device) - 1
+        x, y = cell.clamp_min(0).minimum(last).unbind(-1)
+        return self.numbers[x, y]
 
 
 def _induced(decoded: Tensor, size: float) -> Tensor:
