@@ -1,0 +1,39 @@
+"""The search for minima on a table: every pair with as many segments as it needs, whatever its batch."""
+
+import torch
+from tests.acceptance.landscapes import folded_decoder
+from torch import Tensor
+
+from egregium.geodesics.metric_table import MetricTable
+from egregium.geodesics.table_search import UNRESOLVED, Curves, Pairs, searched
+from egregium.spaces import Pullback
+
+SPACE = Pullback(folded_decoder(10, 5, 1.7), dim=2)
+Z0, Z1 = torch.randn(2, 12, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def parts(rows: Tensor, starts: list[Tensor]) -> list[tuple[Tensor, Curves]]:
+    """What is found for these pairs, with their places among all."""
+    z0, z1 = Z0[rows], Z1[rows]
+    pairs = Pairs(MetricTable(SPACE.immerse, 1e-3, z0), z0, z1, (z1 - z0).abs().amax(-1), 0.2 * 1e-3**0.5)
+    found = searched(pairs, torch.zeros(len(rows), dtype=torch.float64), [start[rows] for start in starts])
+    return [(rows[some], curves) for some, curves in found]
+
+
+def test_polygons_that_are_too_coarse_are_searched_with_more_segments() -> None:
+    found = parts(torch.arange(12), [])
+    assert torch.cat([rows for rows, _ in found]).sort().values.tolist() == list(range(12))
+    assert [curves.found.nodes.shape[1] - 1 for _, curves in found] == [16, 32]
+    for rows, curves in found:
+        assert (curves.length <= (1 + UNRESOLVED) * curves.found.energy.sqrt()).all()
+        torch.testing.assert_close(curves.found.nodes[:, [0, -1]], torch.stack([Z0[rows], Z1[rows]], 1))
+
+
+def test_lengths_and_steps_do_not_depend_on_the_batch() -> None:
+    t = torch.linspace(0, 1, 9, dtype=torch.float64)[None, :, None]
+    starts = [torch.lerp(Z0[:, None], Z1[:, None], t) + 0.3 * (torch.pi * t).sin()]
+    for rows, curves in parts(torch.arange(12), starts):
+        for row, length, steps in zip(rows, curves.length, curves.found.steps, strict=True):
+            ((_, alone),) = parts(row[None], starts)
+            torch.testing.assert_close(alone.length[0], length, rtol=1e-9, atol=0)
+            assert alone.found.steps[0] == steps
