@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from egregium.numerics.tridiagonal import BlockTridiagonal
+from egregium.numerics.tridiagonal import MANY, BlockTridiagonal
 
 
 def drawn(p: int, n: int, d: int, seed: int = 0) -> BlockTridiagonal:
@@ -48,6 +48,21 @@ def test_indefinite_systems_are_named_and_leave_the_others_alone(n: int) -> None
     assert definite.tolist() == [True, False, True]
     assert x[1].isnan().all()
     torch.testing.assert_close(x[[0, 2]], system.solve(b)[0][[0, 2]], rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("d", [1, 2])
+@pytest.mark.parametrize("n", [1, 2, 15, 31, 70])
+def test_many_systems_are_solved_as_each_alone_is(n: int, d: int) -> None:
+    system = drawn(MANY, n, d)
+    diagonal = system.diagonal.clone()
+    diagonal[3, n // 2] -= 100 * torch.eye(d, dtype=torch.float64)
+    diagonal[5, 0] = torch.nan
+    system = BlockTridiagonal(diagonal, system.upper)
+    b = torch.randn(MANY, n, d, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    x, definite = system.solve(b)
+    assert definite.logical_not().nonzero().flatten().tolist() == [3, 5]
+    few = torch.arange(8)
+    torch.testing.assert_close(x[few], system[few].solve(b[few])[0], rtol=1e-12, atol=1e-12, equal_nan=True)
 
 
 def test_definiteness_is_that_of_the_whole_matrix() -> None:
