@@ -149,8 +149,9 @@ class MetricTable:
         u, v = basis.unflatten(-1, (3, -1)).unbind(1)  # (N, order, n)
         inner = self._contracted(squares, u).flatten(1, 2)  # (N, order along u and component, n)
         table = (v @ inner.mT).unflatten(-1, (3, 3)).permute(0, 3, 1, 2)  # (N, component, order along v, order along u)
-        scale = (2 / self.sizes[squares, None]) ** torch.tensor([0, 1, 2, 1, 2, 3, 2, 3, 4], device=z.device)
-        return table.flatten(2) * scale[:, None]
+        scale = 2 / self.sizes[squares]
+        powers = torch.stack([torch.ones_like(scale), scale, scale * scale], -1)
+        return (table * (powers[:, :, None] * powers[:, None])[:, None]).flatten(2)
 
     def _contracted(self, squares: Tensor, u: Tensor) -> Tensor:
         """Coefficients of sorted `squares` times u `(N, m, n)` along the first axis, `(N, m, 3, n)`, square by square."""
