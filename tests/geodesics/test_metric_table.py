@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from egregium.geodesics.metric_table import UNKNOWN, MetricTable
+from egregium.geodesics.metric_table import UNKNOWN, MetricTable, bends, slopes
 from egregium.numerics.derivatives import jacobian
 from egregium.testing.twins import random_decoder
 
@@ -38,9 +38,10 @@ def test_derivatives_are_those_of_the_values() -> None:
     torch.testing.assert_close(jet.value, table.values(squares, POINTS))
     for axis in range(2):
         step = h * torch.eye(2, dtype=torch.float64)[axis]
-        up, down = (table.jets(squares, POINTS + side * step) for side in (1, -1))
-        torch.testing.assert_close((up.value - down.value) / (2 * h), jet.first[..., axis], rtol=1e-6, atol=1e-6)
-        torch.testing.assert_close((up.first - down.first) / (2 * h), jet.second[..., axis], rtol=1e-5, atol=1e-5)
+        up, down = (table.jets(squares, POINTS + side * step).table for side in (1, -1))
+        values, firsts = ((part(up) - part(down)) / (2 * h) for part in (lambda t: t[..., 0], slopes))
+        torch.testing.assert_close(values, slopes(jet.table)[..., axis], rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(firsts, bends(jet.table)[..., axis], rtol=1e-5, atol=1e-5)
 
 
 def test_a_point_is_tabulated_alike_whoever_asked_before() -> None:
@@ -76,6 +77,24 @@ def test_squares_looked_up_are_those_searched_for() -> None:
         square = alone.locate(POINTS[row : row + 1], extent[row : row + 1])
         local = (POINTS[row] - alone.corners[square[0]]) / alone.sizes[square[0]]
         assert square == UNKNOWN or ((local >= 0) & (local <= 1)).all()
+
+
+def test_what_is_found_does_not_depend_on_what_tiny_curves_asked_before() -> None:
+    asked, fresh = (MetricTable(DECODER, 1e-4, POINTS) for _ in range(2))
+    asked.locate(POINTS, torch.full_like(EXTENT, 1e-4))
+    for extent in (2.0, 1e-3):
+        many = torch.full_like(EXTENT, extent)
+        (squares, table), (others, other) = ((table.locate(POINTS, many), table) for table in (asked, fresh))
+        assert table.sizes[squares].equal(other.sizes[others])
+
+
+def test_points_far_off_do_not_spoil_the_atlas() -> None:
+    table = MetricTable(lambda z: torch.cat([z, z.sin()], -1), 1e-3, POINTS)
+    far = torch.cat([POINTS, torch.tensor([[3000.0, 0.0]], dtype=torch.float64)])
+    extent = torch.full((201,), 2.0, dtype=torch.float64)
+    squares = table.locate(far, extent)
+    assert (squares != UNKNOWN).all() and (table._known(POINTS) == squares[:-1]).all()
+    assert table.locate(far, extent).equal(squares)
 
 
 def test_points_that_are_not_finite_have_no_square() -> None:

@@ -1,9 +1,11 @@
 """The search for minima on a table: every pair with as many segments as it needs, whatever its batch."""
 
+import pytest
 import torch
 from tests.acceptance.landscapes import folded_decoder
 from torch import Tensor
 
+from egregium.geodesics import table_search
 from egregium.geodesics.metric_table import MetricTable
 from egregium.geodesics.table_search import UNRESOLVED, Curves, Pairs, searched
 from egregium.spaces import Pullback
@@ -27,6 +29,15 @@ def test_polygons_that_are_too_coarse_are_searched_with_more_segments() -> None:
     for rows, curves in found:
         assert (curves.length <= (1 + UNRESOLVED) * curves.found.energy.sqrt()).all()
         torch.testing.assert_close(curves.found.nodes[:, [0, -1]], torch.stack([Z0[rows], Z1[rows]], 1))
+
+
+def test_lattices_may_be_searched_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = parts(torch.arange(12), [])
+    monkeypatch.setattr(table_search, "TOGETHER", 5)
+    for (rows, curves), (again, same) in zip(whole, parts(torch.arange(12), []), strict=True):
+        assert rows.equal(again) and curves.found.steps.equal(same.found.steps)
+        torch.testing.assert_close(curves.length, same.length, rtol=1e-9, atol=0)
+        torch.testing.assert_close(curves.second_best, same.second_best, rtol=1e-9, atol=0, equal_nan=True)
 
 
 def test_lengths_and_steps_do_not_depend_on_the_batch() -> None:

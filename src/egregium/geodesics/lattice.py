@@ -50,7 +50,7 @@ class Lattice:
         return Lattice(cells, points, weights, weights)
 
     def of(self, rows: Tensor) -> "Lattice":
-        """These pairs alone; all of them are the lattice itself."""
+        """These pairs alone, distinct and in order; all of them are the lattice itself."""
         if len(rows) == len(self.points):
             return self
         return Lattice(self.cells, self.points[rows], self.weights[..., rows], self.costs[..., rows])
@@ -93,14 +93,14 @@ class Lattice:
 class _Plan:
     """Coordinates `grid` `(n, 2)` along and across, `neighbours` `(n, 16)` with n for none, both ends, and the `sweeps`.
 
-    Each sweep is a list of lines of nodes `(m,)`, in order, with the `slots` of neighbours that lie behind.
+    Each sweep has the slots of the neighbours that lie behind, and lines of nodes `(k, m)` in order.
     """
 
     grid: Tensor
     neighbours: Tensor
     source: int
     goal: int
-    sweeps: list[tuple[list[int], Tensor]]
+    sweeps: list[tuple[Tensor, Tensor]]
 
 
 @lru_cache(maxsize=8)
@@ -111,9 +111,10 @@ def _plan(cells: int, device: torch.device) -> _Plan:
     to_i, to_j = (at.reshape(-1, 1) + torch.tensor(SIXTEEN)[:, k] for k, at in enumerate((i, j)))
     inside = (to_i >= 0) & (to_i < len(along)) & (to_j >= 0) & (to_j < len(across))
     neighbours = torch.where(inside, to_i * len(across) + to_j, i.numel()).to(device)
-    grid = torch.stack([along[i.flatten()], across[j.flatten()]], -1) / cells
+    grid = torch.stack([along[i.flatten()], across[j.flatten()]], -1).double() / cells
     nodes = torch.arange(i.numel(), device=device).reshape(i.shape)
-    sweeps = [(BACKWARDS[0], nodes), (FORWARDS[0], nodes.flip(0)), (BACKWARDS[1], nodes.mT), (FORWARDS[1], nodes.mT.flip(0))]
+    orders = [(BACKWARDS[0], nodes), (FORWARDS[0], nodes.flip(0)), (BACKWARDS[1], nodes.mT), (FORWARDS[1], nodes.mT.flip(0))]
+    sweeps = [(torch.tensor(slots, device=device), lines) for slots, lines in orders]
     return _Plan(grid, neighbours, int(nodes[beyond, beside]), int(nodes[beyond + cells, beside]), sweeps)
 
 
@@ -131,7 +132,7 @@ def _weights(steps: Tensor, metric: Tensor, neighbours: Tensor) -> Tensor:
     products = (steps[..., None] * steps[..., None, :]).flatten(2)
     here = torch.nn.functional.pad((metric.flatten(2) @ products.mT).permute(1, 2, 0), (0, 0, 0, 0, 0, 1), value=torch.nan)
     slots = torch.arange(half, device=metric.device)
-    forth = (0.5 * (here[:-1] + here[neighbours[:, :half], slots])).clamp_min(0).sqrt().nan_to_num(torch.inf)
+    forth = (0.5 * (here[:-1] + here[neighbours[:, :half], slots])).clamp_min(0).sqrt().nan_to_num(torch.inf, torch.inf)
     back = torch.nn.functional.pad(forth, (0, 0, 0, 0, 0, 1), value=torch.inf)[neighbours[:, half:], slots]
     return torch.cat([forth, back], 1)
 
@@ -142,8 +143,8 @@ def _swept(costs: Tensor, plan: _Plan) -> Tensor:
     reached = costs.new_full((n + 1, p), torch.inf)
     reached[plan.source] = 0
     sweeps = [
-        [(line, plan.neighbours[line][:, slots], costs[line[:, None], torch.tensor(slots)]) for line in nodes[1:]]
-        for slots, nodes in plan.sweeps
+        [(line, plan.neighbours[line][:, slots], costs[line[:, None], slots]) for line in lines[1:]]
+        for slots, lines in plan.sweeps
     ]
     for _ in range(SWEEPS):
         settled = reached.clone()

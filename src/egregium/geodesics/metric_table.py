@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from egregium.geodesics.atlas import Atlas
 from egregium.numerics import chebyshev
 from egregium.numerics.derivatives import row_chunks
 
@@ -23,8 +24,7 @@ UNKNOWN, SPLIT = 0, -1
 OFFSET = 1 << 30
 DECODED = 1 << 19  # numbers at a time: more leave the cache
 GENEROUS = 6  # times the tolerance: the last coefficients are that much larger than the error, measured
-CELLS = 1 << 20  # of an atlas at most
-JET, TOGETHER = 512, 1 << 24  # numbers that a point's jet takes, and that are held at a time
+JET, HELD = 512, 1 << 24  # numbers that a point's jet takes, and that are held at a time
 DEGENERATE = 1e-6  # squared sine of the angle between the coordinate lines
 
 
@@ -39,16 +39,6 @@ class Jet:
     def value(self) -> Tensor:
         """The metric `(N, 2, 2)`."""
         return _full(self.table[..., 0])
-
-    @property
-    def first(self) -> Tensor:
-        """Its derivatives `(N, 2, 2, 2)`, along the last axis."""
-        return _full(slopes(self.table))
-
-    @property
-    def second(self) -> Tensor:
-        """Its second derivatives `(N, 2, 2, 2, 2)`, along the last two."""
-        return _full(bends(self.table))
 
     def along(self, v: Tensor) -> Tensor:
         """`(G v)_1, (G v)_2, v^T G v` of vectors v `(N, 2)`, and their derivatives at fixed v, `(N, 3, 9)`."""
@@ -68,7 +58,7 @@ def bends(table: Tensor) -> Tensor:
 
 @dataclass
 class MetricTable:
-    """Grows as points are asked for.
+    """Grows as points are asked for. What it says is not differentiable.
 
     Args:
         immerse: the decoder, `(N, 2) -> (N, A)`.
@@ -83,12 +73,14 @@ class MetricTable:
     sizes: Tensor = field(init=False, repr=False)
     coefficients: Tensor = field(init=False, repr=False)
     decoded: int = field(init=False, default=0)
-    _atlas: "_Atlas | None" = field(init=False, repr=False, default=None)
+    _usual: Tensor = field(init=False, repr=False)
+    _atlas: Atlas | None = field(init=False, repr=False, default=None)
     _levels: dict[int, tuple[Tensor, Tensor]] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.corners, self.sizes = self.like.new_zeros(1, 2), self.like.new_ones(1)
         self.coefficients = self.like.new_full((1, DEGREE + 1, 3 * (DEGREE + 1)), torch.nan)
+        self._usual = torch.ones(1, dtype=torch.bool, device=self.like.device)
 
     def locate(self, z: Tensor, extent: Tensor) -> Tensor:
         """Squares `(N,)` that hold points z `(N, 2)`, built where need be, for curves of so large an `extent` `(N,)`.
@@ -96,24 +88,22 @@ class MetricTable:
         The extent says, in steps of OCTAVES octaves, how large squares are at first: 2 for extents of 2^-11 to 2^5, else larger
         than it. UNKNOWN, where the metric is NaN, is the square of points that a sixteenth of the extent does not resolve.
         """
-        near = (z.abs() < FARTHEST * extent[:, None]).all(-1)
-        usual = near & (extent > 2.0 ** (WIDE - OCTAVES)) & (extent <= 2.0**WIDE)
-        known = torch.where(usual, self._known(z), UNKNOWN)
+        near, usual = (z.abs() < FARTHEST * extent[:, None]).all(-1), _largest(extent) == ROOT
+        known = torch.where(near & usual, self._known(z), UNKNOWN)
         found = torch.where(self.sizes[known] > LEAF * extent, known, UNKNOWN)
         rows = (near & (known == UNKNOWN)).nonzero().flatten()
         return found.index_copy(0, rows, self._searched(z[rows], extent[rows])) if len(rows) else found
 
     def _known(self, z: Tensor) -> Tensor:
-        """Squares `(N,)` of usual size that hold points z `(N, 2)`, as far as they are built."""
+        """Squares `(N,)` that hold points z `(N, 2)`, as far as searches for usual extents have led to them."""
         if self._atlas is None:
-            self._atlas = _Atlas.of(self.corners[1:], self.sizes[1:])
+            rows = self._usual[1:].nonzero().flatten() + 1
+            self._atlas = Atlas.of(rows, self.corners[rows], self.sizes[rows])
         return self._atlas.squares(z)
 
     def _searched(self, z: Tensor, extent: Tensor) -> Tensor:
         """What `locate` is to find, from the largest squares down to smaller ones."""
-        found = torch.full_like(extent, UNKNOWN, dtype=torch.long)
-        steps = torch.ceil((torch.log2(extent) - WIDE) / OCTAVES)
-        largest = torch.where(steps == 0, ROOT, WIDE + OCTAVES * steps)
+        found, largest = torch.full_like(extent, UNKNOWN, dtype=torch.long), _largest(extent)
         rows, exponent = torch.arange(len(z), device=z.device), int(largest.max())
         while len(rows):
             size = 2.0**exponent
@@ -125,6 +115,9 @@ class MetricTable:
                 found[begun] = squares.clamp_min(UNKNOWN)
                 rows = rows[found[rows] == UNKNOWN]
             exponent -= 1
+        usual = found[largest == ROOT]
+        if not self._usual[usual].all():
+            self._usual[usual], self._atlas = True, None
         return found
 
     def values(self, squares: Tensor, z: Tensor) -> Tensor:
@@ -139,7 +132,7 @@ class MetricTable:
         """The metric at points z `(N, 2)` in `squares` `(N,)`, with derivatives."""
         squares, order = squares.sort()
         found = z.new_empty(len(z), 3, 9)
-        for rows in row_chunks(len(z), JET, TOGETHER):
+        for rows in row_chunks(len(z), JET, HELD):
             found.index_copy_(0, order[rows], self._jets(squares[rows], z[order[rows]]))
         return Jet(found)
 
@@ -175,7 +168,7 @@ class MetricTable:
             new = keys[missing].unique()
             known, order = torch.cat([known, new]).sort()
             squares = torch.cat([squares, self._built(2.0**exponent, new)])[order]
-            self._levels[exponent], self._atlas = (known, squares), None
+            self._levels[exponent] = known, squares
             place = torch.searchsorted(known, keys)
         return squares[place]
 
@@ -199,49 +192,22 @@ class MetricTable:
         squares = torch.full_like(keys, SPLIT)
         squares[good] = torch.arange(int(good.sum()), device=keys.device) + len(self.sizes)
         self.corners = torch.cat([self.corners, corners[good].to(self.like)])
+        self._usual = F.pad(self._usual, (0, int(good.sum())))
         self.sizes = torch.cat([self.sizes, self.like.new_full((int(good.sum()),), size)])
         self.coefficients = torch.cat([self.coefficients, coefficients[good].flatten(2).to(self.like)])
         return squares
 
 
-@dataclass(frozen=True)
-class _Atlas:
-    """Which square holds each cell of a grid about all that are of usual size: cells of the least `size`, from `origin` on."""
-
-    size: float
-    origin: Tensor
-    numbers: Tensor
-
-    @staticmethod
-    def of(corners: Tensor, sizes: Tensor) -> "_Atlas":
-        """From the squares after the first, UNKNOWN; empty where there are none, or they differ so much that cells are many."""
-        rows = (sizes <= 2.0**ROOT).nonzero().flatten()
-        size = float(sizes[rows].min()) if len(rows) else 1.0
-        first, wide = (corners[rows] / size).long(), (sizes[rows] / size).long()
-        origin = first.amin(0) if len(rows) else first.new_zeros(2)
-        extent = ((first + wide[:, None]).amax(0) - origin).tolist() if len(rows) else [0, 0]
-        if extent[0] * extent[1] > CELLS:
-            return _Atlas.of(corners[:0], sizes[:0])
-        numbers = first.new_full((extent[0] + 2, extent[1] + 2), UNKNOWN)  # with a border that holds nothing
-        for cells in wide.unique().tolist():
-            some = (wide == cells).nonzero().flatten()
-            within = torch.arange(cells, device=wide.device)
-            x, y = ((first[some, axis] - origin[axis] + 1)[:, None] + within for axis in range(2))
-            numbers[x[:, :, None], y[:, None, :]] = (rows[some] + 1)[:, None, None]
-        return _Atlas(size, origin - 1, numbers)
-
-    def squares(self, z: Tensor) -> Tensor:
-        """Numbers `(N,)` of the squares that hold points z `(N, 2)`, UNKNOWN where there are none."""
-        cell = torch.floor(z / self.size).long() - self.origin
-        last = torch.tensor(self.numbers.shape, device=z.device) - 1
-        x, y = cell.clamp_min(0).minimum(last).unbind(-1)
-        return self.numbers[x, y]
+def _largest(extent: Tensor) -> Tensor:
+    """Binary logarithms `(N,)` of the sizes that squares have at first for curves of so large an `extent`."""
+    steps = torch.ceil((torch.log2(extent) - WIDE) / OCTAVES)
+    return torch.where(steps == 0, ROOT, WIDE + OCTAVES * steps)
 
 
 def _induced(decoded: Tensor, size: float) -> Tensor:
     """Metric `(p, n, n, 3)` in components 11, 12, 22 at the nodes of squares from decoded values `(p, n, n, A)` there."""
-    slopes = chebyshev.to_slopes(DEGREE).to(decoded) * (2 / size)
-    along, across = (slopes @ decoded.flatten(2)).view_as(decoded), slopes @ decoded
+    derive = chebyshev.to_slopes(DEGREE).to(decoded) * (2 / size)
+    along, across = (derive @ decoded.flatten(2)).view_as(decoded), derive @ decoded
     return torch.stack([(along * along).sum(-1), (along * across).sum(-1), (across * across).sum(-1)], -1).double()
 
 

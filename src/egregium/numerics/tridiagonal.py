@@ -47,8 +47,9 @@ class BlockTridiagonal(Rows):
     def solve(self, b: Tensor) -> tuple[Tensor, Tensor]:
         """Solutions `(P, n, d)`, and which of the matrices are positive definite `(P,)`.
 
-        By block cyclic reduction, down to matrices so small that they are factored whole.
-        Rows of matrices that are not definite hold NaN. Cost: O(P n d^3) in O(log n) batched steps.
+        By block cyclic reduction, down to matrices so small that they are factored whole; from MANY narrow ones on by another
+        algorithm, so that rounding, and the verdict on matrices that are singular up to it, may depend on P.
+        Rows of matrices that are not definite hold NaN. Not differentiable. Cost: O(P n d^3) in O(log n) batched steps.
 
         References: Heller 1976, SIAM J. Numer. Anal. 13(4).
         """
