@@ -5,7 +5,7 @@ import torch
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from egregium.geodesics.lattice import SIXTEEN, Lattice, _plan
+from egregium.geodesics.lattice import PENALTY, SIXTEEN, Lattice, _plan
 from egregium.geodesics.metric_table import MetricTable
 from egregium.testing.twins import random_decoder
 
@@ -40,10 +40,22 @@ def test_paths_are_the_shortest() -> None:
         assert path[pair, 0] == PLAN.source and path[pair, -1] == PLAN.goal
 
 
-def test_other_paths_cost_more_and_pairs_may_be_chosen() -> None:
+def test_about_a_path_steps_cost_more_and_elsewhere_as_before() -> None:
+    path, n = LATTICE.shortest()[0], len(PLAN.neighbours)
+    other = LATTICE.avoiding(path)
+    for pair in range(6):
+        taken = torch.zeros(n + 1, dtype=torch.bool).index_fill(0, path[pair], True)
+        about = taken[PLAN.neighbours[:, [k for k, step in enumerate(SIXTEEN) if max(map(abs, step)) == 1]]].any(-1)
+        weights = LATTICE.weights[..., pair]
+        assert other.costs[..., pair].equal(torch.where(about[:, None], PENALTY * weights, weights))
+        assert 0 < int(about.sum()) < n
+    assert other.weights.equal(LATTICE.weights)
+    assert not other.shortest()[0].equal(path)
+
+
+def test_pairs_may_be_chosen() -> None:
     path, length = LATTICE.shortest()
     rows = torch.tensor([1, 4])
-    other, longer = LATTICE.of(rows).avoiding(path[rows]).shortest()
-    assert (longer >= length[rows] * (1 - 1e-12)).all()
-    again = LATTICE.avoiding(path).shortest()[1][rows]
-    assert again.equal(longer) and other.shape[0] == 2
+    chosen = LATTICE.of(rows).shortest()
+    assert chosen[1].equal(length[rows]) and chosen[0].shape[0] == 2
+    assert LATTICE.of(rows).avoiding(path[rows]).shortest()[1].equal(LATTICE.avoiding(path).shortest()[1][rows])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from egregium.geodesics.metric_table import MetricTable
@@ -85,7 +86,7 @@ class Lattice:
         """Polylines `(P, segments + 1, 2)` through the nodes of paths `(P, k)`, at uniform parameters."""
         line = self.points.gather(1, path[..., None].expand(-1, -1, 2))
         moved = torch.linalg.vector_norm(line.diff(dim=1), dim=-1)
-        at = torch.nn.functional.pad(moved.cumsum(1), (1, 0))
+        at = F.pad(moved.cumsum(1), (1, 0))
         return resampled(line, at / at[:, -1:].clamp_min(torch.finfo(at.dtype).tiny), segments)
 
 
@@ -130,10 +131,10 @@ def _weights(steps: Tensor, metric: Tensor, neighbours: Tensor) -> Tensor:
     """Lengths `(n, 16, P)` of `steps` `(P, 8, 2)` and back in the mean metric of their ends; infinite where it is not known."""
     half = len(EIGHT)
     products = (steps[..., None] * steps[..., None, :]).flatten(2)
-    here = torch.nn.functional.pad((metric.flatten(2) @ products.mT).permute(1, 2, 0), (0, 0, 0, 0, 0, 1), value=torch.nan)
+    here = F.pad((metric.flatten(2) @ products.mT).permute(1, 2, 0), (0, 0, 0, 0, 0, 1), value=torch.nan)
     slots = torch.arange(half, device=metric.device)
     forth = (0.5 * (here[:-1] + here[neighbours[:, :half], slots])).clamp_min(0).sqrt().nan_to_num(torch.inf, torch.inf)
-    back = torch.nn.functional.pad(forth, (0, 0, 0, 0, 0, 1), value=torch.inf)[neighbours[:, half:], slots]
+    back = F.pad(forth, (0, 0, 0, 0, 0, 1), value=torch.inf)[neighbours[:, half:], slots]
     return torch.cat([forth, back], 1)
 
 

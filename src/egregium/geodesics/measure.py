@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from egregium.geodesics.curve import Curve
@@ -145,7 +146,7 @@ def by_arc_length(z: Tensor, pieces: Tensor) -> Curve:
 
     The derivative of that parameter is a spline's in turn.
     """
-    reached = torch.nn.functional.pad(pieces.cumsum(-1), (1, 0))
+    reached = F.pad(pieces.cumsum(-1), (1, 0))
     total = reached[:, -1:]
     speed = splines.slopes(reached[..., None])[..., 0]
     uniform = torch.linspace(0, 1, z.shape[1], dtype=torch.float64, device=z.device)

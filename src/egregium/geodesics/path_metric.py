@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from egregium.numerics.derivatives import Map, differences, row_chunks
@@ -41,7 +42,7 @@ class PathMetric(Rows):
 
     def inverse(self, gradient: Tensor) -> Tensor:
         """The solution `(P, T - 1, d)` of `2 T D^T G D x = gradient`, by a sweep: `G^-1` turns costates into controls."""
-        total = torch.nn.functional.pad(gradient.cumsum(1), (0, 0, 1, 0))
+        total = F.pad(gradient.cumsum(1), (0, 0, 1, 0))
         weight = _weights(total.shape[1], total)
         mean = torch.einsum("k,pkde->pde", weight.sum(0), self.inverses)
         shift = torch.linalg.solve_ex(mean, self._interpolated(weight, total).sum(1))[0]
@@ -50,7 +51,7 @@ class PathMetric(Rows):
 
     def product(self, v: Tensor) -> Tensor:
         """`2 T D^T G D v` of variations v `(P, T - 1, d)`."""
-        rise = torch.nn.functional.pad(v, (0, 0, 1, 1)).diff(dim=1)
+        rise = F.pad(v, (0, 0, 1, 1)).diff(dim=1)
         force = torch.einsum("tk,pktd->ptd", _weights(rise.shape[1], rise), rise[:, None] @ self.factors @ self.factors.mT)
         return -2 * rise.shape[1] * force.diff(dim=1)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from egregium.numerics.derivatives import Linearised, Map
@@ -25,5 +25,5 @@ class Products:
     def metric(self, v: Tensor) -> Tensor:
         """`2 T D^T J^T J D v`. Cost: 4 calls a vertex."""
         u = self.decoder.push(v.flatten(0, 1)).unflatten(0, v.shape[:2])
-        bands = -2 * (u.shape[1] + 1) * torch.nn.functional.pad(u, (0, 0, 1, 1)).diff(n=2, dim=1)
+        bands = -2 * (u.shape[1] + 1) * F.pad(u, (0, 0, 1, 1)).diff(n=2, dim=1)
         return self.decoder.pull(bands.flatten(0, 1)).unflatten(0, v.shape[:2])

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from egregium.geodesics.measure import polygon
@@ -84,7 +85,7 @@ def _power_of_two(segments: Tensor) -> Tensor:
 
 def _evenly_paced(z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     """The same polygons with nodes at equal distances along the decoded ones, as geodesics have them."""
-    reached = torch.nn.functional.pad(torch.linalg.vector_norm(x.diff(dim=1), dim=-1).double().cumsum(-1), (1, 0))
+    reached = F.pad(torch.linalg.vector_norm(x.diff(dim=1), dim=-1).double().cumsum(-1), (1, 0))
     t = (reached / reached[:, -1:]).to(z)
     t = torch.where(torch.isfinite(t), t, torch.linspace(0, 1, z.shape[1], dtype=t.dtype, device=t.device))
     return resampled(z, t, RESOLVED), resampled(x, t, RESOLVED)

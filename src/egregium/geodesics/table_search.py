@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from egregium.geodesics.certificate import steepest_descent
@@ -82,7 +83,7 @@ class Pairs(Rows):
 
     def _left(self, found: Relaxed, rows: Tensor) -> Relaxed:
         about, here = quadratic(self.table, found.nodes[rows], self.extent), found.nodes[rows]
-        push = torch.nn.functional.pad(PUSH * steepest_descent(about.metric, about.hessian, about.energy), (0, 0, 1, 1))
+        push = F.pad(PUSH * steepest_descent(about.metric, about.hessian, about.energy), (0, 0, 1, 1))
         tried = relax(self.table, torch.cat([here + push, here - push]), self.extent.repeat(2), self.tolerance)
         first, second = tried[: len(rows)], tried[len(rows) :]
         better = second.settled & (~first.settled | (second.energy < first.energy))

@@ -1,6 +1,7 @@
 """Jacobi fields, how neighbouring geodesics spread, and conjugate points, where they meet again."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from egregium.errors import NotConvergedError
@@ -75,7 +76,7 @@ def first_conjugate(shot: Spread) -> Tensor:
     arrived = torch.isfinite(shot.end).all(-1)
     fields, slopes = (torch.where(arrived[:, None, None, None], part, one) for part in (fields, slopes))
     least = torch.linalg.svdvals(fields[:, 1:] / t[1:, None, None])[..., -1]
-    padded = torch.nn.functional.pad(least, (1, 1), value=torch.inf)
+    padded = F.pad(least, (1, 1), value=torch.inf)
     rows, place = ((least <= padded[:, :-2]) & (least <= padded[:, 2:]) & (least < 0.5)).nonzero(as_tuple=True)
     when, size = _narrowed(fields[rows], slopes[rows], place + 1)
     first = torch.full_like(least[:, 0], torch.inf)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from egregium.geodesics.problem import Evaluation, Problem
@@ -56,7 +57,7 @@ class Georce:
 
 def sweep(gradient: Tensor, inverse: Tensor) -> Tensor:
     """The change `(P, T - 1, d)` of the vertices that solves `2 T D^T G D dz = -gradient`, given `G^{-1}` `(P, T, d, d)`."""
-    total = torch.nn.functional.pad(gradient.cumsum(1), (0, 0, 1, 0))[..., None]
+    total = F.pad(gradient.cumsum(1), (0, 0, 1, 0))[..., None]
     shift = torch.linalg.solve_ex(inverse.sum(1), (inverse @ total).sum(1))[0]
     controls = (inverse @ (total - shift[:, None]))[..., 0] / (2 * total.shape[1])
     return controls[:, :-1].cumsum(1)
