@@ -1,20 +1,20 @@
 """Flat space: the closed forms that everything else is compared with."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from egregium.errors import OptionError
+from egregium.numerics.compensated import dot
+from egregium.spaces.explicit import require_dimension, root
 from egregium.spaces.immersed import Immersed
-from egregium.spaces.points import require_points
+from egregium.spaces.space_form import Flat
 
 
 @dataclass(frozen=True)
-class Euclidean(Immersed):
+class Euclidean(Flat, Immersed):
     """`R^n` with the standard inner product.
 
-    >>> import torch
     >>> Euclidean(2).dist(torch.zeros(2), torch.tensor([3.0, 4.0])).item()
     5.0
     """
@@ -22,8 +22,7 @@ class Euclidean(Immersed):
     n: int
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise OptionError(f"Euclidean(n): n must be at least 1; got {self.n}.")
+        require_dimension("Euclidean", self.n)
 
     @property
     def dim(self) -> int:
@@ -33,36 +32,38 @@ class Euclidean(Immersed):
     def width(self) -> int:
         return self.n
 
-    def prepare(self, *points: Tensor, names: Sequence[str] = ()) -> tuple[Tensor, ...]:
-        require_points(*points, width=self.n, names=names)
-        return points
+    @property
+    def injectivity_radius(self) -> float:
+        return torch.inf
 
     def immerse(self, z: Tensor) -> Tensor:
         return z.clone()
 
-    def embed(self, z: Tensor) -> Tensor:
-        """The coordinates themselves."""
-        return z
+    def random(
+        self,
+        *batch: int,
+        scale: float = 1.0,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Points `(*batch, n)`, Gaussian of standard deviation `scale` about the origin."""
+        return scale * torch.randn(*batch, self.n, generator=generator, dtype=dtype, device=device)
 
-    def decode(self, z: Tensor) -> Tensor:
-        """The coordinates themselves."""
-        return z
+    def _metric(self, z: Tensor) -> Tensor:
+        return torch.eye(self.n, dtype=z.dtype, device=z.device).expand(len(z), -1, -1)
 
-    def dist(self, z0: Tensor, z1: Tensor) -> Tensor:
-        """`|z1 - z0|`, `(*batch)`."""
-        z0, z1 = self.prepare(z0, z1)
-        return (z1 - z0).norm(dim=-1)
+    def _frame(self, z: Tensor) -> Tensor:
+        return self._metric(z)
 
-    def exp(self, z: Tensor, v: Tensor) -> Tensor:
-        """`z + v`, `(*batch, n)`."""
-        z, v = self.prepare(z, v, names=("z", "v"))
-        return z + v
+    def _inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        return dot(u, v)[:, 0]
 
-    def log(self, z0: Tensor, z1: Tensor) -> Tensor:
-        """`z1 - z0`, `(*batch, n)`."""
-        z0, z1 = self.prepare(z0, z1)
+    def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
+        return root(dot(z1 - z0, z1 - z0))[:, 0]
+
+    def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
         return z1 - z0
 
-    def transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
-        """`v` itself: transport in flat space does not depend on the path."""
-        return self.prepare(z0, z1, v, names=("z0", "z1", "v"))[2]
+    def _log_volume(self, z: Tensor) -> Tensor:
+        return torch.zeros_like(z[:, 0])

@@ -1,0 +1,56 @@
+"""Sums and products with their rounding errors, so that differences of nearly equal products keep their digits.
+
+Everything here is for float64. Rounding errors carry no gradient, since what they mend has none.
+
+References: Dekker 1971 (doi 10.1007/BF01397083); Ogita, Rump, Oishi 2005 (doi 10.1137/030601818).
+"""
+
+import torch
+from torch import Tensor
+
+SPLITTER = 2.0**27 + 1
+
+
+def two_sum(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """`a + b` rounded, and what rounding took away, exactly."""
+    total = a + b
+    with torch.no_grad():
+        second = total - a
+        return total, (a - (total - second)) + (b - second)
+
+
+def two_product(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """`a b` rounded, and what rounding took away, exactly where nothing over- or underflows."""
+    product = a * b
+    with torch.no_grad():
+        (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
+        return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+def determinant(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
+    """`a d - b c`, right to a few roundings of itself where it is not less than `1e-32` of its terms."""
+    (first, first_error), (second, second_error) = two_product(a, d), two_product(b, c)
+    return (first - second) + (first_error - second_error)
+
+
+def rejection(v: Tensor, z: Tensor) -> Tensor:
+    """The part of each of `v` `(N, n)` orthogonal to `z` `(N, n)`, not zero; right to a few roundings of its own size.
+
+    First along z until the coordinate in which z is largest vanishes, which takes determinants alone, then orthogonally: the
+    second step cannot cancel more than a factor `sqrt(n)`.
+    """
+    place = z.detach().abs().argmax(-1, keepdim=True)
+    largest = z.gather(-1, place)
+    oblique = determinant(largest, z, v.gather(-1, place), v) / largest
+    return oblique - z * (dot(z, oblique) / dot(z, z))
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """Inner products of rows, `(N, 1)`."""
+    return (a * b).sum(-1, keepdim=True)
+
+
+def _halves(a: Tensor) -> tuple[Tensor, Tensor]:
+    scaled = SPLITTER * a
+    high = scaled - (scaled - a)
+    return high, a - high

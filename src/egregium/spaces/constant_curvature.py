@@ -1,0 +1,261 @@
+r"""Spaces of constant curvature in normal coordinates, of which the curvature may be negative, zero or positive.
+
+A point is `z = r u`: from the origin in the direction of the unit vector u a way of length r. With s and c of the curvature
+(`egregium.numerics.trigonometry`), `phi` the angle at the origin between `z_0` and `z_1`, and `h = sin(phi / 2)`,
+
+.. math:: s(d / 2)^2 = s((r_1 - r_0) / 2)^2 + s(r_0) s(r_1) h^2 .
+
+All terms are positive, so that distances are as exact as these are. Far from the origin of a hyperbolic space a rounding of the
+angle is magnified by s(r), up to 1e18; so `phi` comes from `rejection`, which has all digits of what the inputs say.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from egregium.errors import OptionError, TensorError
+from egregium.numerics.compensated import dot, rejection
+from egregium.numerics.trigonometry import Trigonometry
+from egregium.spaces.explicit import require_dimension, root
+from egregium.spaces.space_form import SpaceForm
+
+DEEPEST = 350.0  # radii in units of curvature beyond which products of two hyperbolic sines overflow
+
+
+@dataclass(frozen=True, eq=False)
+class ConstantCurvature(SpaceForm):
+    """The n-dimensional space of constant curvature, in normal coordinates at an origin: n numbers, any curvature.
+
+    The curvature may be a tensor `()`, also one that is learned: everything is smooth in it, through zero as well. Where it is
+    positive the coordinates cover the sphere up to the antipode of the origin, at `r = pi / sqrt(curvature)`.
+
+    Args:
+        n: dimension.
+        curvature: sectional curvature, a number or a tensor `()`.
+
+    References: do Carmo 1992, Riemannian Geometry, chapter 8.
+
+    >>> curvature = torch.tensor(0.0, requires_grad=True)
+    >>> space = ConstantCurvature(2, curvature)
+    >>> length = space.dist(torch.tensor([1.0, 0.0]).double(), torch.tensor([0.0, 1.0]).double())
+    >>> length.backward()
+    >>> round(length.item(), 6), round(curvature.grad.item(), 6)
+    (1.414214, -0.117851)
+    """
+
+    n: int
+    curvature: float | Tensor = 0.0
+
+    def __post_init__(self) -> None:
+        kind = type(self).__name__
+        require_dimension(kind, self.n)
+        if isinstance(self.curvature, Tensor) and self.curvature.shape != ():
+            raise OptionError(f"{kind}(curvature): one number is expected; got a tensor {tuple(self.curvature.shape)}.")
+        if not torch.isfinite(torch.as_tensor(self.curvature)):
+            raise OptionError(f"{kind}(curvature): the curvature must be finite; got {self.curvature}.")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.n}, curvature={float(self.curvature):g})"
+
+    @property
+    def dim(self) -> int:
+        return self.n
+
+    @property
+    def width(self) -> int:
+        return self.n
+
+    @property
+    def injectivity_radius(self) -> float:
+        curvature = float(self.curvature)
+        return torch.pi / curvature**0.5 if curvature > 0 else torch.inf
+
+    @property
+    def _kappa(self) -> float | Tensor:
+        return self.trigonometry.curvature
+
+    @property
+    def trigonometry(self) -> Trigonometry:
+        """Sine and cosine of this curvature."""
+        curvature = self.curvature
+        return Trigonometry(curvature.double() if isinstance(curvature, Tensor) else float(curvature))
+
+    def require_inside(self, *points: Tensor) -> None:
+        depth = max(0.0, -float(self.curvature)) ** 0.5
+        for z in points:
+            if depth > 0 and bool(depth * z.detach().abs().amax() > DEEPEST):
+                raise TensorError(
+                    f"points of {self} lie at most {DEEPEST / depth:.3g} from the origin in each coordinate; got "
+                    f"{float(z.detach().abs().max()):.3g}: farther out, distances overflow."
+                )
+
+    def random(
+        self,
+        *batch: int,
+        scale: float = 1.0,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Points `(*batch, n)` about the origin: a Gaussian of standard deviation `scale` in its tangent space."""
+        return scale * torch.randn(*batch, self.n, generator=generator, dtype=dtype, device=device)
+
+    def _inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        at = _Polar.of(z)
+        stretch = self.trigonometry.sinc(at.r)
+        radial = dot(at.u, u) * dot(at.u, v)
+        return (radial + stretch**2 * dot(rejection(u, at.d), rejection(v, at.d)))[:, 0]
+
+    def _metric(self, z: Tensor) -> Tensor:
+        at = _Polar.of(z)
+        square = (self.trigonometry.sinc(at.r) ** 2)[..., None]
+        along = at.u[:, :, None] * at.u[:, None, :]
+        one = torch.eye(self.n, dtype=z.dtype, device=z.device)
+        return along + square * (one - along)
+
+    def _frame(self, z: Tensor) -> Tensor:
+        """Radially first, then across: the axes reflected so that the first points away from the origin."""
+        at = _Polar.of(z)
+        sign = torch.where(at.u[:, :1] < 0, -1.0, 1.0)
+        mirror = at.u + sign * F.one_hot(torch.zeros_like(at.u[:, 0], dtype=torch.int64), self.n)
+        axes = torch.eye(self.n, dtype=z.dtype, device=z.device) - mirror[:, :, None] * mirror[:, None] * (
+            2 / dot(mirror, mirror)[..., None]
+        )
+        scale = (1 / self.trigonometry.sinc(at.r)).expand(-1, self.n).clone()
+        scale[:, 0] = -sign[:, 0]
+        return axes * scale[:, None]
+
+    def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
+        return _Triangle.of(self.trigonometry, z0, z1).side[:, 0]
+
+    def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
+        of = _Triangle.of(self.trigonometry, z0, z1)
+        across = of.trig.sine(of.end.r) * of.across / of.trig.sinc(of.start.r)
+        return (of.outward * of.start.u + across) / of.trig.sinc(of.side)
+
+    def _exp(self, z: Tensor, v: Tensor) -> Tensor:
+        trig, at = self.trigonometry, _Polar.of(z)
+        radial, across = dot(at.u, v), trig.sinc(at.r) * rejection(v, at.d)
+        square = dot(across, across)
+        length = root(radial**2 + square)
+        inward, sinc = radial < 0, trig.sinc(length)
+        # Towards the origin the two ways there nearly cancel, so that their difference is taken first.
+        excess = torch.where(inward, square / torch.where(inward, length - radial, 1.0), 0.0)
+        ahead = torch.where(
+            inward,
+            trig.sine(at.r - length) + trig.cosine(at.r) * sinc * excess,
+            trig.sine(at.r) * trig.cosine(length) + trig.cosine(at.r) * sinc * radial,
+        )
+        line = ahead * at.u + sinc * across
+        sine = root(dot(line, line))
+        cosine = trig.cosine(at.r) * trig.cosine(length) - self._kappa * trig.sine(at.r) * sinc * radial
+        return line * _ratio(trig.arc(sine, cosine), sine)
+
+    def _transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
+        """A rotation in the plane of the origin and both ends, in frames that point away from the origin; the rest stays."""
+        of = _Triangle.of(self.trigonometry, z0, z1)
+        cosine, sine = of.rotation
+        towards = _ratio(of.across, root(dot(of.across, of.across)))
+        radial, across = dot(of.start.u, v), of.trig.sinc(of.start.r) * rejection(v, of.start.d)
+        within = dot(towards, across)
+        rest = across - within * towards
+        there = -of.sine * of.start.u + of.cosine * towards
+        turned = cosine * radial - sine * within, sine * radial + cosine * within
+        return turned[0] * of.end.u + (turned[1] * there + rest) / of.trig.sinc(of.end.r)
+
+    def _log_volume(self, z: Tensor) -> Tensor:
+        return (self.n - 1) * self.trigonometry.sinc(_Polar.of(z).r)[:, 0].log()
+
+
+@dataclass(frozen=True)
+class _Polar:
+    """Points z `(N, n)`: radius `r` `(N, 1)`, a vector `d` along z, which at the origin is the first axis, and its unit `u`."""
+
+    r: Tensor
+    d: Tensor
+    u: Tensor
+
+    @staticmethod
+    def of(z: Tensor) -> "_Polar":
+        r = root(dot(z, z))
+        axis = F.one_hot(torch.zeros_like(z[:, 0], dtype=torch.int64), z.shape[-1])
+        d = torch.where(r > 0, z, axis.to(z))
+        return _Polar(r, d, d / torch.where(r > 0, r, 1.0))
+
+
+@dataclass(frozen=True)
+class _Triangle:
+    """The triangles of the origin with N pairs of points: `start`, `end`, the angle `phi` at the origin, and `rise`, the
+    difference of the radii, by products that do not cancel."""
+
+    trig: Trigonometry
+    z0: Tensor
+    z1: Tensor
+    start: _Polar
+    end: _Polar
+    rise: Tensor
+    across: Tensor
+    cosine: Tensor
+
+    @staticmethod
+    def of(trig: Trigonometry, z0: Tensor, z1: Tensor) -> "_Triangle":
+        start, end = _Polar.of(z0), _Polar.of(z1)
+        rise = _ratio(dot(z1 - z0, z1 + z0), start.r + end.r)
+        size = torch.where(end.r > 0, end.r, 1.0)
+        return _Triangle(trig, z0, z1, start, end, rise, rejection(end.d, start.d) / size, dot(start.u, end.u))
+
+    @cached_property
+    def sine(self) -> Tensor:
+        return root(dot(self.across, self.across))
+
+    @cached_property
+    def versine(self) -> Tensor:
+        """`sin^2(phi / 2)`, from the sine where that is exacter."""
+        acute = self.cosine > 0
+        fine = 0.5 * dot(self.across, self.across) / (1 + self.cosine.where(acute, 1.0))
+        return torch.where(acute, fine, 0.5 * (1 - self.cosine))
+
+    @cached_property
+    def side(self) -> Tensor:
+        """Distance of both ends, `(N, 1)`."""
+        trig, products = self.trig, self.trig.sine(self.start.r) * self.trig.sine(self.end.r)
+        square = trig.sine(0.5 * self.rise) ** 2 + products * self.versine
+        centre = (self.start.r == 0) | (self.end.r == 0)
+        square = torch.where(centre, self._from_centre, square)
+        curvature = trig.curvature
+        if isinstance(curvature, Tensor) or curvature > 0:
+            rest = trig.cosine(0.5 * (self.start.r + self.end.r)) ** 2 + curvature * products * (1 - self.versine)
+            return 2 * trig.arc(root(square), root(rest.clamp_min(0)))
+        return 2 * trig.arc(root(square), square)
+
+    @property
+    def _from_centre(self) -> Tensor:
+        """`s(d / 2)^2` from or to the origin, where radii have no gradient but this form of them has."""
+        trig, curvature = self.trig, self.trig.curvature
+        squares = [0.25 * dot(z, z) * trig.sinc(0.5 * at.r) ** 2 for z, at in ((self.z0, self.start), (self.z1, self.end))]
+        products = trig.sinc(self.start.r) * trig.sinc(self.end.r) * dot(self.z0, self.z1)
+        return squares[0] + squares[1] - 2 * curvature * squares[0] * squares[1] - 0.5 * products
+
+    @property
+    def outward(self) -> Tensor:
+        """The part of the geodesic's direction at the start that points away from the origin, times `s(d)`."""
+        return self.trig.sine(self.rise) - 2 * self.trig.cosine(self.start.r) * self.trig.sine(self.end.r) * self.versine
+
+    @property
+    def rotation(self) -> tuple[Tensor, Tensor]:
+        """Cosine and sine `(N, 1)` of the angle by which a geodesic's direction turns against the outward one."""
+        arriving = self.trig.sine(self.rise) + 2 * self.trig.cosine(self.end.r) * self.trig.sine(self.start.r) * self.versine
+        first = torch.cat([self.outward, self.trig.sine(self.end.r) * self.sine], -1)
+        last = torch.cat([arriving, self.trig.sine(self.start.r) * self.sine], -1)
+        cosine = dot(first, last)
+        sine = first[:, :1] * last[:, 1:] - first[:, 1:] * last[:, :1]
+        size = torch.hypot(cosine, sine)
+        return torch.where(size > 0, _ratio(cosine, size), 1.0), _ratio(sine, size)
+
+
+def _ratio(a: Tensor, b: Tensor) -> Tensor:
+    """`a / b`, 0 where b is."""
+    return torch.where(b != 0, a / torch.where(b != 0, b, 1.0), 0.0)

@@ -1,0 +1,195 @@
+"""What spaces with closed-form geometry share: checked, computed in double precision, in pieces that stay in the cache."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from egregium.errors import OptionError
+from egregium.spaces.points import require_points
+
+PIECE = 1 << 16  # numbers of a tensor at a time, where no gradients are recorded
+
+
+class Explicit(ABC):
+    """A space that knows its geodesics.
+
+    Points and tangent vectors are `(*batch, width)`, numbers about them `(*batch)`; nothing is broadcast. Tangent vectors are
+    velocities of the coordinates. All is computed in float64 and rounded to the points' dtype in the end, so that
+    float32 loses no more than the rounding of its inputs and of its results.
+
+    What a subclass gives are the methods with an underscore, of rows `(N, width)` in float64.
+    """
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Dimension."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Numbers per point."""
+
+    @property
+    @abstractmethod
+    def injectivity_radius(self) -> float:
+        """The distance up to which geodesics from a point are the only shortest ones; infinite where all are."""
+
+    @abstractmethod
+    def _metric(self, z: Tensor) -> Tensor: ...
+    @abstractmethod
+    def _inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor: ...
+    @abstractmethod
+    def _frame(self, z: Tensor) -> Tensor: ...
+    @abstractmethod
+    def _dist(self, z0: Tensor, z1: Tensor) -> Tensor: ...
+    @abstractmethod
+    def _exp(self, z: Tensor, v: Tensor) -> Tensor: ...
+    @abstractmethod
+    def _log(self, z0: Tensor, z1: Tensor) -> Tensor: ...
+    @abstractmethod
+    def _transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor: ...
+    @abstractmethod
+    def _log_volume(self, z: Tensor) -> Tensor: ...
+    @abstractmethod
+    def _riemann(self, z: Tensor) -> Tensor: ...
+    @abstractmethod
+    def _ricci(self, z: Tensor) -> Tensor: ...
+    @abstractmethod
+    def _bending(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """`R(u, v, u, v)`, `(N,)`: the sectional curvature of orthonormal u and v."""
+
+    def prepare(self, *points: Tensor, names: Sequence[str] = ()) -> tuple[Tensor, ...]:
+        """`points` checked to be tensors `(*batch, width)` of one shape, dtype and device."""
+        require_points(*points, width=self.width, names=names)
+        return points
+
+    def require_inside(self, *points: Tensor) -> None:
+        """Check that prepared points lie on the space.
+
+        Raises: `TensorError`.
+        """
+
+    def metric(self, z: Tensor) -> Tensor:
+        """Metric, `(*batch, width, width)`; where the width is more than the dimension it is zero across the space."""
+        return self._computed(self._metric, (z,))
+
+    def inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """Inner product of tangent vectors, `(*batch)`; invariant."""
+        return self._computed(self._inner, (z,), (u, v), names=("z", "u", "v"))
+
+    def norm(self, z: Tensor, v: Tensor) -> Tensor:
+        """Length of tangent vectors, `(*batch)`; invariant."""
+        return self._computed(lambda z, v: root(self._inner(z, v, v)), (z,), (v,), names=("z", "v"))
+
+    def frame(self, z: Tensor) -> Tensor:
+        """Orthonormal frame, `(*batch, width, dim)`, a basis vector a column."""
+        return self._computed(self._frame, (z,))
+
+    def dist(self, z0: Tensor, z1: Tensor) -> Tensor:
+        """Distance, `(*batch)`; gradient 0 at equal points and at the cut locus, where there is none."""
+        return self._computed(self._dist, (z0, z1))
+
+    def exp(self, z: Tensor, v: Tensor) -> Tensor:
+        """Where the geodesic from z with velocity v is at time 1, `(*batch, width)`."""
+        return self._computed(self._exp, (z,), (v,), names=("z", "v"))
+
+    def log(self, z0: Tensor, z1: Tensor) -> Tensor:
+        """Initial velocity at z0 of the shortest geodesic that is at z1 at time 1, `(*batch, width)`; any of several."""
+        return self._computed(self._log, (z0, z1))
+
+    def transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
+        """Parallel transport of tangent vectors v from z0 along the shortest geodesic to z1, `(*batch, width)`."""
+        return self._computed(self._transport, (z0, z1), (v,), names=("z0", "z1", "v"))
+
+    def geodesic(self, z0: Tensor, z1: Tensor, t: float) -> Tensor:
+        """The point at time t of the shortest geodesic from z0 to z1 in unit time, `(*batch, width)`."""
+        return self._computed(lambda a, b: self._exp(a, t * self._log(a, b)), (z0, z1))
+
+    def midpoint(self, z0: Tensor, z1: Tensor) -> Tensor:
+        """The point halfway, `(*batch, width)`."""
+        return self.geodesic(z0, z1, 0.5)
+
+    def log_volume(self, z: Tensor) -> Tensor:
+        """Logarithm of the volume element in the coordinates, `(*batch)`."""
+        return self._computed(self._log_volume, (z,))
+
+    def riemann(self, z: Tensor) -> Tensor:
+        """Riemann tensor with all indices down, `(*batch, width, width, width, width)`."""
+        return self._computed(self._riemann, (z,))
+
+    def ricci(self, z: Tensor) -> Tensor:
+        """Ricci tensor, `(*batch, width, width)`."""
+        return self._computed(self._ricci, (z,))
+
+    def scalar(self, z: Tensor) -> Tensor:
+        """Scalar curvature, `(*batch)`."""
+
+        def traced(z: Tensor) -> Tensor:
+            frame = self._frame(z)
+            return torch.einsum("nia,nij,nja->n", frame, self._ricci(z), frame)
+
+        return self._computed(traced, (z,))
+
+    def sectional(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """Sectional curvature of the plane that u and v span, `(*batch)`; NaN where they are parallel."""
+
+        def plane(z: Tensor, u: Tensor, v: Tensor) -> Tensor:
+            u = u / self._inner(z, u, u).sqrt()[:, None]
+            size = self._inner(z, v, v).sqrt()
+            for _ in range(2):
+                v = v - self._inner(z, u, v)[:, None] * u
+            across = self._inner(z, v, v).sqrt()
+            parallel = across <= 64 * torch.finfo(torch.float64).eps * size
+            value = self._bending(z, u, v / torch.where(parallel, 1.0, across)[:, None])
+            return value.masked_fill(parallel, torch.nan)
+
+        return self._computed(plane, (z,), (u, v), names=("z", "u", "v"))
+
+    def project(self, x: Tensor) -> Tensor:
+        """The point of the space that coordinates x `(*batch, width)` mean, for such as are not quite on it."""
+        (x,) = self.prepare(x, names=("x",))
+        return x
+
+    def tangent(self, z: Tensor, v: Tensor) -> Tensor:
+        """The part of vectors v `(*batch, width)` that is tangent to the space at z."""
+        return self.prepare(z, v, names=("z", "v"))[1]
+
+    def embed(self, z: Tensor) -> Tensor:
+        """Coordinates that a decoder on this space receives, smooth on the whole of it."""
+        return z
+
+    def decode(self, z: Tensor) -> Tensor:
+        """What is observed at points: their coordinates."""
+        return z
+
+    def _computed(
+        self, rule: Callable[..., Tensor], points: Sequence[Tensor], vectors: Sequence[Tensor] = (), names: Sequence[str] = ()
+    ) -> Tensor:
+        """`rule` of rows, in float64; points are checked to lie on the space."""
+        given = self.prepare(*points, *vectors, names=names)
+        self.require_inside(*given[: len(points)])
+        like, batch = given[0], given[0].shape[:-1]
+        rows = [one.reshape(-1, self.width) for one in given]
+        whole = torch.is_grad_enabled() and any(one.requires_grad for one in given)
+        size = len(rows[0]) if whole else max(1, PIECE // self.width)
+        parts = [rule(*(one.double() for one in piece)) for piece in zip(*(one.split(size) for one in rows), strict=True)]
+        value = torch.cat(parts).to(like.dtype)
+        return value.reshape((*batch, *value.shape[1:]))
+
+
+def root(x: Tensor) -> Tensor:
+    """Square roots with subgradient 0 at 0."""
+    positive = x > 0
+    return torch.where(positive, torch.where(positive, x, 1.0).sqrt(), 0.0)
+
+
+def require_dimension(kind: str, n: int) -> None:
+    """Check that `n` is a dimension.
+
+    Raises: `OptionError`.
+    """
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise OptionError(f"{kind}(n): n must be a whole number of at least 1; got {n!r}.")

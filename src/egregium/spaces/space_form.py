@@ -1,0 +1,50 @@
+"""Space forms: complete spaces of constant sectional curvature, whose curvature tensor is the metric's."""
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from egregium.spaces.explicit import Explicit
+
+
+class SpaceForm(Explicit):
+    """A space with `R_ijkl = kappa (g_ik g_jl - g_il g_jk)`."""
+
+    @property
+    @abstractmethod
+    def dim(self) -> int:
+        """Dimension."""
+
+    @property
+    @abstractmethod
+    def _kappa(self) -> float | Tensor:
+        """Sectional curvature."""
+
+    def _riemann(self, z: Tensor) -> Tensor:
+        g = self._metric(z)
+        products = torch.einsum("nik,njl->nijkl", g, g)
+        return self._kappa * (products - products.transpose(-1, -2))
+
+    def _ricci(self, z: Tensor) -> Tensor:
+        return self._kappa * (self.dim - 1) * self._metric(z)
+
+    def _bending(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        return self._kappa * (self._inner(z, u, u) * self._inner(z, v, v) - self._inner(z, u, v) ** 2)
+
+
+class Flat(SpaceForm):
+    """A space form of curvature 0 in coordinates of constant metric, whose tangent spaces are all one."""
+
+    @property
+    def _kappa(self) -> float:
+        return 0.0
+
+    def _transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
+        return v
+
+    def _exp(self, z: Tensor, v: Tensor) -> Tensor:
+        return z + v
+
+    def _bending(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        return torch.zeros_like(z[:, 0])
