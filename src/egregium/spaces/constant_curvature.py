@@ -228,6 +228,7 @@ class _Triangle:
         curvature = trig.curvature
         if isinstance(curvature, Tensor) or curvature > 0:
             rest = trig.cosine(0.5 * (self.start.r + self.end.r)) ** 2 + curvature * products * (1 - self.versine)
+            rest = torch.where(centre, rest.detach() - curvature * (square - square.detach()), rest)
             return 2 * trig.arc(root(square), root(rest.clamp_min(0)))
         return 2 * trig.arc(root(square), square)
 
