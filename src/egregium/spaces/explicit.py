@@ -38,6 +38,10 @@ class Explicit(ABC):
         """The distance up to which geodesics from a point are the only shortest ones; infinite where all are."""
 
     @abstractmethod
+    def random(self, *batch: int, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Random points `(*batch, width)`."""
+
+    @abstractmethod
     def _metric(self, z: Tensor) -> Tensor: ...
     @abstractmethod
     def _inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor: ...
@@ -66,7 +70,7 @@ class Explicit(ABC):
         require_points(*points, width=self.width, names=names)
         return points
 
-    def require_inside(self, *points: Tensor) -> None:
+    def require_inside(self, *points: Tensor) -> None:  # noqa: B027, spaces that fill their coordinates have no bounds
         """Check that prepared points lie on the space.
 
         Raises: `TensorError`.

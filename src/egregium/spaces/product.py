@@ -8,45 +8,17 @@ import torch
 from torch import Tensor
 
 from egregium.errors import OptionError, ShapeError
-from egregium.protocols import Space
 from egregium.spaces.explicit import Explicit
 from egregium.spaces.points import require_points
 
 
-@dataclass(frozen=True, repr=False)
-class Product:
-    r"""The product of spaces: points are tuples, their coordinates side by side; geodesics, transport and curvature go by factor.
+class Factored:
+    """What products have whether or not they know their geodesics."""
 
-    .. math:: d(x, y)^2 = \sum_i d_i(x_i, y_i)^2 .
-
-    With `p=1` distances add instead. That is a length space in which the factors' geodesics together are shortest, but it has no
-    inner product: its `metric`, `inner` and `frame` refuse.
-
-    Of explicit spaces it is one itself, with `dist, exp, log, transport` and the rest; with a learned factor `eg.distance`,
-    `eg.connect`, `eg.exp`, `eg.log`, `eg.transport` and others go by factor. All factors work in one dtype.
-
-    Args:
-        spaces: the factors; products too.
-        p: 2, or 1 for the sum of distances.
-
-    References: Gu, Sala, Gunel, Re 2019 (Learning mixed-curvature representations in product spaces).
-
-    >>> from egregium.spaces import Euclidean, Sphere
-    >>> space = Product(Sphere(2), Euclidean(1))
-    >>> space, space.dim, space.width
-    (Product(Sphere(n=2, curvature=1.0), Euclidean(n=1)), 3, 4)
-    >>> round(space.dist(torch.tensor([1.0, 0.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0, 1.0])).item(), 6)
-    1.862096
-    """
-
-    factors: tuple[Space, ...]
+    factors: tuple[Any, ...]
     p: int
 
-    def __new__(cls, *spaces: Space, p: int = 2) -> "Product":
-        closed = cls is Product and all(isinstance(space, Explicit) for space in spaces)
-        return object.__new__(ExplicitProduct if closed else cls)
-
-    def __init__(self, *spaces: Space, p: int = 2) -> None:
+    def _set(self, spaces: tuple[Any, ...], p: int) -> None:
         if not spaces or not all(hasattr(space, "prepare") for space in spaces):
             raise OptionError(f"Product takes spaces, such as Product(Sphere(2), Euclidean(1)); got {spaces!r}.")
         if p not in (1, 2):
@@ -79,7 +51,7 @@ class Product:
     def prepare(self, *points: Tensor, names: Sequence[str] = ()) -> tuple[Tensor, ...]:
         """`points` checked, of one shape `(*batch, width)`, in the dtype in which the factors work."""
         require_points(*points, width=self.width, names=names)
-        parts = [space.prepare(*some, names=names) for space, some in self._each(*points)]  # type: ignore[attr-defined]
+        parts = [space.prepare(*some, names=names) for space, some in self._each(*points)]
         if len({part[0].dtype for part in parts}) > 1:
             raise OptionError(f"the factors of {self} work in different dtypes: convert their decoders to one.")
         return tuple(torch.cat(part, -1) for part in zip(*parts, strict=True))
@@ -118,10 +90,10 @@ class Product:
 
     def decode(self, z: Tensor) -> Tensor:
         """What the factors observe, flattened and side by side, `(*batch, D)`."""
-        parts = [space.decode(part).reshape(*part.shape[:-1], -1) for space, (part,) in self._each(z)]  # type: ignore[attr-defined]
+        parts = [space.decode(part).reshape(*part.shape[:-1], -1) for space, (part,) in self._each(z)]
         return torch.cat(parts, -1)
 
-    def _each(self, *points: Tensor) -> "list[tuple[Any, tuple[Tensor, ...]]]":
+    def _each(self, *points: Tensor) -> list[tuple[Any, tuple[Tensor, ...]]]:
         """Every factor with its part of the points."""
         for z in points:
             if z.shape[-1] != self.width:
@@ -133,69 +105,111 @@ class Product:
             raise OptionError("Product(p=1) adds distances, so that it has no inner product; p=2 is the Riemannian product.")
 
 
-class ExplicitProduct(Product, Explicit):
-    """The product of explicit spaces: `Product(...)` makes one by itself."""
+@dataclass(frozen=True, repr=False, init=False)
+class Product(Factored, Explicit):
+    r"""The product of spaces: points are tuples, their coordinates side by side, and all geometry goes by factor.
+
+    .. math:: d(x, y)^2 = \sum_i d_i(x_i, y_i)^2 .
+
+    With `p=1` distances add instead. In that length space the factors' geodesics together are shortest too, but it has no inner
+    product: its `metric`, `inner` and `frame` refuse.
+
+    Of explicit spaces it is one itself, with `dist, exp, log, transport` and the rest; with a learned factor `eg.distance`,
+    `eg.connect`, `eg.exp`, `eg.log`, `eg.transport` and others go by factor. All factors work in one dtype.
+
+    Args:
+        spaces: the factors; products too.
+        p: 2, or 1 for the sum of distances.
+
+    References: Gu, Sala, Gunel, Re 2019 (Learning mixed-curvature representations in product spaces).
+
+    >>> from egregium.spaces import Euclidean, Sphere
+    >>> space = Product(Sphere(2), Euclidean(1))
+    >>> space, space.dim, space.width
+    (Product(Sphere(n=2, curvature=1.0), Euclidean(n=1)), 3, 4)
+    >>> round(space.dist(torch.tensor([1.0, 0.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0, 1.0])).item(), 6)
+    1.862096
+    """
+
+    factors: tuple[Explicit, ...]
+    p: int
+
+    def __new__(cls, *spaces: Any, p: int = 2) -> "Product":
+        if all(isinstance(space, Explicit) for space in spaces):
+            return object.__new__(cls)
+        return LearnedProduct(*spaces, p=p)  # type: ignore[return-value]
+
+    def __init__(self, *spaces: Any, p: int = 2) -> None:
+        self._set(spaces, p)
 
     @property
     def injectivity_radius(self) -> float:
-        return min(space.injectivity_radius for space, _ in self._factors())
+        return min(space.injectivity_radius for space in self.factors)
 
     def require_inside(self, *points: Tensor) -> None:
-        for space, parts in self._factors(*points):
+        for space, parts in self._each(*points):
             space.require_inside(*parts)
 
     def project(self, x: Tensor) -> Tensor:
-        return torch.cat([space.project(part) for space, (part,) in self._factors(x)], -1)
+        return torch.cat([space.project(part) for space, (part,) in self._each(x)], -1)
 
     def tangent(self, z: Tensor, v: Tensor) -> Tensor:
-        return torch.cat([space.tangent(*parts) for space, parts in self._factors(z, v)], -1)
+        return torch.cat([space.tangent(*parts) for space, parts in self._each(z, v)], -1)
 
     def random(self, *batch: int, **options: Any) -> Tensor:
         """Random points of all factors, `(*batch, width)`; options as theirs."""
-        return torch.cat([space.random(*batch, **options) for space, _ in self._factors()], -1)  # type: ignore[attr-defined]
+        return torch.cat([space.random(*batch, **options) for space in self.factors], -1)
 
     def _metric(self, z: Tensor) -> Tensor:
         self._require_riemannian()
-        return _blocks([space._metric(part) for space, (part,) in self._factors(z)])
+        return _blocks([space._metric(part) for space, (part,) in self._each(z)])
 
     def _inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
         self._require_riemannian()
-        return torch.stack([space._inner(*parts) for space, parts in self._factors(z, u, v)]).sum(0)
+        return torch.stack([space._inner(*parts) for space, parts in self._each(z, u, v)]).sum(0)
 
     def _frame(self, z: Tensor) -> Tensor:
         self._require_riemannian()
-        return _blocks([space._frame(part) for space, (part,) in self._factors(z)])
+        return _blocks([space._frame(part) for space, (part,) in self._each(z)])
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return self.combined([space._dist(*parts) for space, parts in self._factors(z0, z1)])
+        return self.combined([space._dist(*parts) for space, parts in self._each(z0, z1)])
 
     def _exp(self, z: Tensor, v: Tensor) -> Tensor:
-        return torch.cat([space._exp(*parts) for space, parts in self._factors(z, v)], -1)
+        return torch.cat([space._exp(*parts) for space, parts in self._each(z, v)], -1)
 
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return torch.cat([space._log(*parts) for space, parts in self._factors(z0, z1)], -1)
+        return torch.cat([space._log(*parts) for space, parts in self._each(z0, z1)], -1)
 
     def _transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
-        return torch.cat([space._transport(*parts) for space, parts in self._factors(z0, z1, v)], -1)
+        return torch.cat([space._transport(*parts) for space, parts in self._each(z0, z1, v)], -1)
 
     def _log_volume(self, z: Tensor) -> Tensor:
         self._require_riemannian()
-        return torch.stack([space._log_volume(part) for space, (part,) in self._factors(z)]).sum(0)
+        return torch.stack([space._log_volume(part) for space, (part,) in self._each(z)]).sum(0)
 
     def _riemann(self, z: Tensor) -> Tensor:
         self._require_riemannian()
-        return _blocks([space._riemann(part) for space, (part,) in self._factors(z)])
+        return _blocks([space._riemann(part) for space, (part,) in self._each(z)])
 
     def _ricci(self, z: Tensor) -> Tensor:
         self._require_riemannian()
-        return _blocks([space._ricci(part) for space, (part,) in self._factors(z)])
+        return _blocks([space._ricci(part) for space, (part,) in self._each(z)])
 
     def _bending(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
         self._require_riemannian()
-        return torch.stack([space._bending(*parts) for space, parts in self._factors(z, u, v)]).sum(0)
+        return torch.stack([space._bending(*parts) for space, parts in self._each(z, u, v)]).sum(0)
 
-    def _factors(self, *points: Tensor) -> list[tuple[Explicit, tuple[Tensor, ...]]]:
-        return self._each(*points) if points else [(space, ()) for space in self.factors]  # type: ignore[return-value]
+
+@dataclass(frozen=True, repr=False, init=False)
+class LearnedProduct(Factored):
+    """A product with learned factors, which `Product(...)` makes: verbs measure it factor by factor."""
+
+    factors: tuple[Any, ...]
+    p: int
+
+    def __init__(self, *spaces: Any, p: int = 2) -> None:
+        self._set(spaces, p)
 
 
 def _norm(lengths: Tensor) -> Tensor:

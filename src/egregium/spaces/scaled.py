@@ -13,25 +13,11 @@ from egregium.spaces.explicit import Explicit
 from egregium.spaces.immersed import Immersed
 
 
-@dataclass(frozen=True)
-class Scaled:
-    """`space` with its distances times s, in the same coordinates: curvatures are divided by `s^2`.
-
-    The same geodesics, exponentials and angles. Of an explicit space it is one itself, of a learned one (`Pullback`) it is
-    learned; factors of a product are scaled one by one. The scale of an explicit space may be a tensor `()` that is learned.
-
-    >>> from egregium.spaces import Sphere
-    >>> Scaled(Sphere(2), 2.0).dist(torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0])).item()
-    3.1415...
-    """
+class Rescaled:
+    """What scaled spaces have whether or not they know their geodesics."""
 
     space: Any
     s: float | Tensor
-
-    def __new__(cls, space: Any, s: float | Tensor) -> "Scaled":
-        if not isinstance(space, (Explicit, Immersed)):
-            raise OptionError(f"Scaled takes an explicit space or a Pullback; got {space!r}: scale the factors of a product.")
-        return object.__new__(ScaledExplicit if isinstance(space, Explicit) else ScaledImmersed)
 
     def __post_init__(self) -> None:
         if not 0 < float(self.s) < math.inf:
@@ -58,21 +44,27 @@ class Scaled:
         return self.space.decode(z)
 
 
-class ScaledImmersed(Scaled, Immersed):
-    """A learned space, scaled: its immersion times s."""
+@dataclass(frozen=True, repr=False)
+class Scaled(Rescaled, Explicit):
+    """`space` with its distances times s, in the same coordinates: curvatures are divided by `s^2`.
 
-    def immerse(self, z: Tensor) -> Tensor:
-        return self.s * self.space.immerse(z)
+    The same geodesics, exponentials and angles. Of an explicit space it is one itself, of a learned one (`Pullback`) it is
+    learned; factors of a product are scaled one by one. The scale of an explicit space may be a tensor `()` that is learned.
 
-    def least_distance(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return self.s * self.space.least_distance(z0, z1)
+    >>> from egregium.spaces import Sphere
+    >>> Scaled(Sphere(2), 2.0).dist(torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0])).item()
+    3.1415...
+    """
 
-    def economical(self) -> "Immersed":
-        return ScaledImmersed(self.space.economical(), self.s)
+    space: Any
+    s: float | Tensor
 
-
-class ScaledExplicit(Scaled, Explicit):
-    """An explicit space, scaled."""
+    def __new__(cls, space: Any, s: float | Tensor) -> "Scaled":
+        if isinstance(space, Explicit):
+            return object.__new__(cls)
+        if isinstance(space, Immersed):
+            return ScaledImmersed(space, s)  # type: ignore[return-value]
+        raise OptionError(f"Scaled takes an explicit space or a Pullback; got {space!r}: scale the factors of a product.")
 
     @property
     def injectivity_radius(self) -> float:
@@ -123,3 +115,20 @@ class ScaledExplicit(Scaled, Explicit):
 
     def _bending(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
         return self.s**2 * self.space._bending(z, u, v)
+
+
+@dataclass(frozen=True, repr=False)
+class ScaledImmersed(Rescaled, Immersed):
+    """A learned space, scaled, which `Scaled(...)` makes: its immersion times s."""
+
+    space: Any
+    s: float | Tensor
+
+    def immerse(self, z: Tensor) -> Tensor:
+        return self.s * self.space.immerse(z)
+
+    def least_distance(self, z0: Tensor, z1: Tensor) -> Tensor:
+        return self.s * self.space.least_distance(z0, z1)
+
+    def economical(self) -> "Immersed":
+        return ScaledImmersed(self.space.economical(), self.s)

@@ -101,10 +101,9 @@ class Sphere(SpaceForm, Immersed):
         *batch: int,
         generator: torch.Generator | None = None,
         dtype: torch.dtype = torch.float32,
-        device: torch.device | str | None = None,
     ) -> Tensor:
         """Uniform points `(*batch, n + 1)`."""
-        return _unit(torch.randn(*batch, self.width, generator=generator, dtype=dtype, device=device))
+        return _unit(torch.randn(*batch, self.width, generator=generator, dtype=dtype))
 
     def _metric(self, z: Tensor) -> Tensor:
         u = _unit(z)

@@ -20,8 +20,8 @@ TURN, TURN_REST = 2 * math.pi, 2.4492935982947064e-16  # together 2 pi to 32 dig
 class Torus(Flat, Immersed):
     """The product of n circles in n angles, any real numbers; flat. `T^1` is the circle.
 
-    `embed` gives the cosines of all angles, then their sines, 2 n numbers. At the cut locus, where an angle differs by pi, one of
-    the shortest geodesics is taken.
+    `embed` gives the cosines of all angles, then their sines, 2 n numbers. At the cut locus, where an angle differs by pi, one
+    of the shortest geodesics is taken.
 
     Args:
         n: dimension.
@@ -70,10 +70,9 @@ class Torus(Flat, Immersed):
         *batch: int,
         generator: torch.Generator | None = None,
         dtype: torch.dtype = torch.float32,
-        device: torch.device | str | None = None,
     ) -> Tensor:
         """Uniform points `(*batch, n)`, angles in `[-pi, pi)`."""
-        return math.pi * (2 * torch.rand(*batch, self.n, generator=generator, dtype=dtype, device=device) - 1)
+        return math.pi * (2 * torch.rand(*batch, self.n, generator=generator, dtype=dtype) - 1)
 
     def _metric(self, z: Tensor) -> Tensor:
         return torch.diag(self._scale(z) ** 2).expand(len(z), -1, -1)
