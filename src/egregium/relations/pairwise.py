@@ -11,9 +11,9 @@ from torch import Tensor
 from egregium.errors import NotConvergedError
 from egregium.geodesics.connect import connect, require_converged
 from egregium.geodesics.geodesic import PER_ROW, Geodesic
-from egregium.geodesics.options import require_on_fail
+from egregium.geodesics.options import require_immersed, require_on_fail
 from egregium.geodesics.support import SupportGraph, along
-from egregium.protocols import ClosedForm, ImmersedSpace
+from egregium.protocols import ClosedForm, Space
 from egregium.relations.clouds import cloud
 from egregium.relations.verbs import where_ok
 from egregium.status import Status, describe
@@ -23,15 +23,13 @@ SEGMENTS = 64
 
 
 @overload
-def pairwise(
-    space: ImmersedSpace, points: Tensor, *, on_fail: str = "raise", progress: bool = False, **options: Any
-) -> Tensor: ...
+def pairwise(space: Space, points: Tensor, *, on_fail: str = "raise", progress: bool = False, **options: Any) -> Tensor: ...
 @overload
 def pairwise(
-    space: ImmersedSpace, points: SupportGraph, *, on_fail: str = "raise", progress: bool = False, **options: Any
+    space: Space, points: SupportGraph, *, on_fail: str = "raise", progress: bool = False, **options: Any
 ) -> "Pairwise": ...
 def pairwise(
-    space: ImmersedSpace, points: Tensor | SupportGraph, *, on_fail: str = "raise", progress: bool = False, **options: Any
+    space: Space, points: Tensor | SupportGraph, *, on_fail: str = "raise", progress: bool = False, **options: Any
 ) -> "Tensor | Pairwise":
     r"""Geodesic distances between all pairs of points: of points the matrix `(N, N)`, of a graph over them a `Pairwise`.
 
@@ -83,7 +81,7 @@ class Pairwise:
     Nothing here is ever `(N, N)` unless it is asked for. `options` are keywords of `connect`.
     """
 
-    space: ImmersedSpace
+    space: Space
     graph: SupportGraph
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -116,7 +114,7 @@ class Pairwise:
         if len(rows) and not isinstance(self.space, ClosedForm):
             i, j = i[rows], j[rows]
             with torch.no_grad():
-                starts = along(self.space, points, self.graph.paths(i, j), SEGMENTS)
+                starts = along(require_immersed(self.space), points, self.graph.paths(i, j), SEGMENTS)
             g = _shorter(g, rows, connect(self.space, points[i], points[j], **{**options, "starts": starts}))
         if self.options.get("on_fail", "raise") == "raise":
             require_converged(g)

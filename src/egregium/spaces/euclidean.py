@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from egregium.numerics.compensated import dot
-from egregium.spaces.explicit import require_dimension, root
+from egregium.spaces.explicit import require_dimension
 from egregium.spaces.immersed import Immersed
 from egregium.spaces.space_form import Flat
 
@@ -59,7 +59,7 @@ class Euclidean(Flat, Immersed):
         return dot(u, v)[:, 0]
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return root(dot(z1 - z0, z1 - z0))[:, 0]
+        return torch.linalg.vector_norm(z1 - z0, dim=-1)
 
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
         return z1 - z0

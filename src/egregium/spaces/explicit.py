@@ -62,8 +62,7 @@ class Explicit(ABC):
     @abstractmethod
     def _ricci(self, z: Tensor) -> Tensor: ...
     @abstractmethod
-    def _bending(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        """`R(u, v, u, v)`, `(N,)`: the sectional curvature of orthonormal u and v."""
+    def _jacobi_operator(self, z: Tensor, v: Tensor, u: Tensor) -> Tensor: ...
 
     def prepare(self, *points: Tensor, names: Sequence[str] = ()) -> tuple[Tensor, ...]:
         """`points` checked to be tensors `(*batch, width)` of one shape, dtype and device."""
@@ -147,10 +146,14 @@ class Explicit(ABC):
                 v = v - self._inner(z, u, v)[:, None] * u
             across = self._inner(z, v, v).sqrt()
             parallel = across <= 64 * torch.finfo(torch.float64).eps * size
-            value = self._bending(z, u, v / torch.where(parallel, 1.0, across)[:, None])
-            return value.masked_fill(parallel, torch.nan)
+            v = v / torch.where(parallel, 1.0, across)[:, None]
+            return self._inner(z, self._jacobi_operator(z, v, u), u).masked_fill(parallel, torch.nan)
 
         return self._computed(plane, (z,), (u, v), names=("z", "u", "v"))
+
+    def jacobi_operator(self, z: Tensor, v: Tensor, u: Tensor) -> Tensor:
+        """`R(u, v) v`, `(*batch, width)`: how the curvature drives apart or together the neighbours u of a geodesic along v."""
+        return self._computed(self._jacobi_operator, (z,), (v, u), names=("z", "v", "u"))
 
     def project(self, x: Tensor) -> Tensor:
         """The point of the space that coordinates x `(*batch, width)` mean, for such as are not quite on it."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from egregium.errors import OptionError, ShapeError
+from egregium.numerics.blocks import block_diagonal
 from egregium.spaces.explicit import Explicit
 from egregium.spaces.points import require_points
 
@@ -62,7 +63,7 @@ class Factored:
         Raises: `OptionError` with `p=1`.
         """
         self._require_riemannian()
-        return _blocks([space.metric(part) for space, (part,) in self._each(z)], z.ndim - 1)
+        return block_diagonal([space.metric(part) for space, (part,) in self._each(z)], z.ndim - 1)
 
     def inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """Sum over the factors, `(*batch)`.
@@ -82,7 +83,7 @@ class Factored:
         Raises: `OptionError` with `p=1`.
         """
         self._require_riemannian()
-        return _blocks([space.frame(part) for space, (part,) in self._each(z)], z.ndim - 1)
+        return block_diagonal([space.frame(part) for space, (part,) in self._each(z)], z.ndim - 1)
 
     def embed(self, z: Tensor) -> Tensor:
         """Coordinates that a decoder receives, those of the factors side by side."""
@@ -162,7 +163,7 @@ class Product(Factored, Explicit):
 
     def _metric(self, z: Tensor) -> Tensor:
         self._require_riemannian()
-        return _blocks([space._metric(part) for space, (part,) in self._each(z)])
+        return block_diagonal([space._metric(part) for space, (part,) in self._each(z)])
 
     def _inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
         self._require_riemannian()
@@ -170,7 +171,7 @@ class Product(Factored, Explicit):
 
     def _frame(self, z: Tensor) -> Tensor:
         self._require_riemannian()
-        return _blocks([space._frame(part) for space, (part,) in self._each(z)])
+        return block_diagonal([space._frame(part) for space, (part,) in self._each(z)])
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
         return self.combined([space._dist(*parts) for space, parts in self._each(z0, z1)])
@@ -190,15 +191,14 @@ class Product(Factored, Explicit):
 
     def _riemann(self, z: Tensor) -> Tensor:
         self._require_riemannian()
-        return _blocks([space._riemann(part) for space, (part,) in self._each(z)])
+        return block_diagonal([space._riemann(part) for space, (part,) in self._each(z)])
 
     def _ricci(self, z: Tensor) -> Tensor:
         self._require_riemannian()
-        return _blocks([space._ricci(part) for space, (part,) in self._each(z)])
+        return block_diagonal([space._ricci(part) for space, (part,) in self._each(z)])
 
-    def _bending(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        self._require_riemannian()
-        return torch.stack([space._bending(*parts) for space, parts in self._each(z, u, v)]).sum(0)
+    def _jacobi_operator(self, z: Tensor, v: Tensor, u: Tensor) -> Tensor:
+        return torch.cat([space._jacobi_operator(*parts) for space, parts in self._each(z, v, u)], -1)
 
 
 @dataclass(frozen=True, repr=False, init=False)
@@ -219,14 +219,3 @@ def _norm(lengths: Tensor) -> Tensor:
     squares = (lengths / scale).square().sum(-1)
     positive = squares > 0
     return scale[..., 0] * torch.where(positive, torch.where(positive, squares, 1.0).sqrt(), 0.0)
-
-
-def _blocks(parts: Sequence[Tensor], batch: int = 1) -> Tensor:
-    """Block diagonal tensors of blocks that have `batch` leading axes in common, and as many others as each other."""
-    first = parts[0]
-    ends = torch.tensor([part.shape[batch:] for part in parts]).cumsum(0).tolist()
-    whole = first.new_zeros(*first.shape[:batch], *ends[-1])
-    for part, end in zip(parts, ends, strict=True):
-        place = tuple(slice(stop - size, stop) for stop, size in zip(end, part.shape[batch:], strict=True))
-        whole[(..., *place)] = part
-    return whole

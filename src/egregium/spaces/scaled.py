@@ -113,8 +113,8 @@ class Scaled(Rescaled, Explicit):
     def _ricci(self, z: Tensor) -> Tensor:
         return self.space._ricci(z)
 
-    def _bending(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        return self.s**2 * self.space._bending(z, u, v)
+    def _jacobi_operator(self, z: Tensor, v: Tensor, u: Tensor) -> Tensor:
+        return self.space._jacobi_operator(z, v, u)
 
 
 @dataclass(frozen=True, repr=False)
