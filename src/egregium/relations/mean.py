@@ -106,6 +106,8 @@ def mean(
     share = shares(points, weights)
     with torch.no_grad():
         found = _found(space, points, share, rtol, max_steps, options)
+    if not found.unique:
+        warnings.warn("the Frechet mean is not unique: descent from other points led to other means.", stacklevel=2)
     if on_fail == "raise" and not found.ok:
         raise NotConvergedError(
             f"the mean did not converge in {found.steps} steps: {Status(int(found.status)).sentence}. Its gradient is "
@@ -238,12 +240,10 @@ class _Search:
         return max(LOOSEST, self.exact) if self.exact >= ROUGH else 0.9 * ROUGH
 
     def compared(self, found: Mean) -> Mean:
-        """The best of the mean found and those from a push aside and from its farthest point; a warning where they differ."""
+        """The best of the mean found and those from a push aside and from its farthest point; unique where there are no others."""
         aside = _Secants.at(self.space, found.point).carried(self._push(found))
         starts = [self.points[int(found.distances.argmax())], *([] if aside is None else [aside.point])]
         others = [other for start in starts if (other := self.descended(start, found)) is not None and other.ok]
-        if others:
-            warnings.warn("the Frechet mean is not unique: descent from other points led to other means.", stacklevel=3)
         best = min([found, *others], key=lambda mean: float(mean.variance))
         return replace(best, unique=not others)
 

@@ -194,7 +194,7 @@ def _along(space: Space, z: Tensor, e: Tensor, s: Tensor, rtol: float) -> tuple[
     """Points and velocities `(P, d)` of the unit-speed geodesic from z along e at times s `(P,)`."""
     start, velocity = z.expand(len(s), -1), s[:, None] * e
     if isinstance(space, Composite) and not isinstance(space, ClosedForm):
-        parts = [_along(factor, *part, s, rtol) for factor, *part in factored(space, z, e)]
+        parts = [_along(factor, point, axis, s, rtol) for factor, point, axis in factored(space, z, e)]
         return torch.cat([end for end, _ in parts], -1), torch.cat([tangent for _, tangent in parts], -1)
     if isinstance(space, ClosedForm):
         end, arriving = arrived(space, start, velocity)  # type: ignore[arg-type]
