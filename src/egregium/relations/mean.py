@@ -240,7 +240,7 @@ class _Search:
         return max(LOOSEST, self.exact) if self.exact >= ROUGH else 0.9 * ROUGH
 
     def compared(self, found: Mean) -> Mean:
-        """The best of the mean found and those from a push aside and from its farthest point; unique where there are no others."""
+        """The best of the mean found and those from a push aside and from its farthest point; unique if there are no others."""
         aside = _Secants.at(self.space, found.point).carried(self._push(found))
         starts = [self.points[int(found.distances.argmax())], *([] if aside is None else [aside.point])]
         others = [other for start in starts if (other := self.descended(start, found)) is not None and other.ok]
