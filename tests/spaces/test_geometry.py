@@ -49,18 +49,17 @@ def test_angles_exceed_pi_by_the_integral_of_the_curvature(space: Any) -> None:
 LEARNED = Pullback(random_decoder(2, 10, 0), dim=2)
 
 
-@pytest.mark.parametrize(
-    "space",
-    [Product(LEARNED, Sphere(1)), Product(Product(Hyperbolic(1, -2.0), LEARNED), Torus(1)), Scaled(LEARNED, 2.0)],
-    ids=repr,
-)
+MIXED = [Product(LEARNED, Sphere(1)), Product(Product(Hyperbolic(1, -2.0), LEARNED), Torus(1)), Scaled(LEARNED, 2.0)]
+
+
+@pytest.mark.parametrize("space", MIXED, ids=repr)
 def test_a_learned_factor_keeps_them_to_the_tolerance(space: Any) -> None:
     generator = torch.Generator().manual_seed(0)
     z = 0.3 * torch.randn(4, space.width, generator=generator, dtype=torch.float64)
     if isinstance(space.factors[1] if hasattr(space, "factors") else None, Sphere):
         z = torch.cat([z[:, :2], points(Sphere(1), 4)], -1)
     require(
-        space_breaches(space, z), geodesic_breaches(space, z, tolerance=1e-6, rtol=1e-8), curvature_breaches(space, z),
+        space_breaches(space, z), geodesic_breaches(space, z, tolerance=1e-6, equation=1e-3, rtol=1e-8), curvature_breaches(space, z),
     )  # fmt: skip
 
 
