@@ -34,7 +34,7 @@ def geodesic_breaches(
     """Broken laws of distance, geodesics, exponential, logarithm and transport between points z `(N, width)`, N >= 3.
 
     Points are to be so near that shortest geodesics are the only ones. The geodesic `equation` is that of the metric, by
-    differences: of explicit spaces right to 1e-5; curves of learned ones are drawn through nodes, where 1e-3 is usual.
+    differences: of explicit spaces right to 1e-5; curves of learned ones are drawn through nodes, where some 1e-3 are usual.
     `options` are keywords of `connect`.
     """
     judge, (a, b, c) = Judge(tolerance), (z, z.roll(1, 0), z.roll(2, 0))
