@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -11,10 +12,11 @@ from egregium.errors import NotConvergedError, OptionError, ShapeError
 from egregium.geodesics.attempts import Solved, solve
 from egregium.geodesics.closed import by_factors, closed_form
 from egregium.geodesics.differentiable import with_gradients
-from egregium.geodesics.geodesic import Geodesic
+from egregium.geodesics.geodesic import Geodesic, shorter
 from egregium.geodesics.metric_table import MetricTable
 from egregium.geodesics.options import ROUGH, Options, require_immersed, require_on_fail, require_space
 from egregium.geodesics.problem import Problem
+from egregium.geodesics.rays import OnBase
 from egregium.geodesics.solvers import Solver
 from egregium.geodesics.starts import followed
 from egregium.geodesics.support import SupportGraph
@@ -89,7 +91,7 @@ def connect(
     else:
         immersed = require_immersed(space)
         with torch.no_grad():
-            result = _connected(immersed, start.detach(), end.detach(), options, starts, progress)
+            result = _shortest_way(immersed, start.detach(), end.detach(), options, starts, progress)
         result = with_gradients(immersed, result, start, end, differentiable)
     if on_fail == "raise":
         require_converged(result)
@@ -125,6 +127,21 @@ def require_converged(result: Geodesic) -> None:
             "Decoders with kinks (ReLU) often stall: eg.check tells.",
             result,
         )
+
+
+def _shortest_way(
+    space: ImmersedSpace, start: Tensor, end: Tensor, options: Options, starts: Starts, progress: bool
+) -> Geodesic:
+    """The shortest of the ways round a base that closes up; where starts are given, the first says which way."""
+    base = getattr(space, "base", None)
+    if base is None:
+        return _connected(space, start, end, options, starts, progress)
+    curves = _as_curves(starts)
+    ways = base.turns(curves[0][..., -1, :].to(end), end)[:1] if curves else base.turns(start, end)
+    best = _connected(space, start, ways[0], options, starts, progress)
+    for way in ways[1:]:
+        best = shorter(best, _connected(space, start, way, options, starts, progress))
+    return replace(best, curve=OnBase(base, best.curve)) if base.width != base.dim else best
 
 
 def _connected(space: ImmersedSpace, start: Tensor, end: Tensor, options: Options, starts: Starts, progress: bool) -> Geodesic:

@@ -103,3 +103,18 @@ PER_ROW = (
     "length", "energy", "lower", "upper", "second_best", "status", "segments", "steps", "initial_velocity", "final_velocity",
     "direction_error",
 )  # fmt: skip
+
+
+def shorter(g: Geodesic, other: Geodesic) -> Geodesic:
+    """Of two geodesics of each pair the shorter one that is CONVERGED, and the other's length as second best."""
+    wins = other.ok & ~(g.ok & (g.length <= other.length))
+    beaten = torch.where(wins, g.length.where(g.ok, torch.nan), other.length.where(other.ok, torch.nan))
+
+    def chosen(name: str) -> Tensor:
+        mine, theirs = getattr(g, name), getattr(other, name)
+        return torch.where(wins.reshape(wins.shape + (1,) * (mine.ndim - wins.ndim)), theirs, mine)
+
+    fields = {name: chosen(name) for name in PER_ROW}
+    fields["second_best"] = torch.fmin(fields["second_best"], beaten)
+    rows = wins.reshape(-1).nonzero().flatten()
+    return replace(g, **fields, curve=g.curve.updated(rows, other.curve[rows]))

@@ -1,4 +1,4 @@
-"""Curves of spaces that know their geodesics, exact at every time, and of products, side by side."""
+"""Curves on explicit spaces: their own geodesics, exact at every time, those of products, and those of decoders on them."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
@@ -121,3 +121,33 @@ class Columns(Rows):
     def to(self, *args: Any, **kwargs: Any) -> "Columns":
         """Moved or cast as by `Tensor.to`."""
         return replace(self, whole=self.whole.to(*args, **kwargs))
+
+
+@dataclass(frozen=True)
+class OnBase(Rows):
+    """Curves that are drawn next to an explicit space, put onto it."""
+
+    base: Any
+    drawn: Any
+
+    def __len__(self) -> int:
+        return len(self.drawn)
+
+    @property
+    def width(self) -> int:
+        """Numbers per point."""
+        return self.drawn.width
+
+    def at(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions and velocities `(P, K, w)` at parameters t `(P, K)`."""
+        z, v = self.drawn.at(t)
+        z = self.base.retracted(z)
+        return z, self.base.tangent(z, v)
+
+    def reversed(self) -> "OnBase":
+        """The same curves run backwards."""
+        return replace(self, drawn=self.drawn.reversed())
+
+    def to(self, *args: Any, **kwargs: Any) -> "OnBase":
+        """Moved or cast as by `Tensor.to`."""
+        return replace(self, drawn=self.drawn.to(*args, **kwargs))

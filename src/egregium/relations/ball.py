@@ -80,6 +80,8 @@ def measured(space: Space, center: Tensor, radius: float | Tensor, rtol: float) 
     """Volumes with their error as bounds, and what became of each ball."""
     (center,) = space.prepare(center, names=("center",))
     require_tolerance(rtol, center.dtype)
+    if space.width != space.dim and not isinstance(space, ClosedForm):
+        raise OptionError(f"ball_volume needs as many coordinates as dimensions; {space!r} has {space.width} for {space.dim}.")
     d = space.dim
     if d not in FINEST:
         raise OptionError(

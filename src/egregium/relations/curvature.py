@@ -72,7 +72,7 @@ def scalar(space: Space, z: Tensor, *, force: bool = False) -> Tensor:
 
 def sectional(space: Space, z: Tensor, u: Tensor, v: Tensor, *, force: bool = False) -> Tensor:
     """Curvature of the surface that geodesics along u and v span, `(*batch)`; u and v `(*batch, d)`, NaN where parallel."""
-    z, u, v = space.prepare(z, u, v)
+    z, u, v = space.prepare(z, u, v, names=("z", "u", "v"))
     if isinstance(space, ClosedForm):
         return space.sectional(z, u, v)
     if isinstance(space, Composite):
@@ -164,7 +164,7 @@ class _Bending:
 def _computed(space: Space, z: Tensor, force: bool, read: Callable[[_Bending, slice], Tensor]) -> Tensor:
     space = require_immersed(space)
     (z,) = space.prepare(z)
-    if space.width != space.dim:
+    if isinstance(space, ClosedForm) and space.width != space.dim:
         raise OptionError(f"extrinsic curvature is that of a decoder, or of an immersion without bounds; {space!r} has none.")
     points = flat(z.detach())
     with torch.no_grad():

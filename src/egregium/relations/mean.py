@@ -249,14 +249,13 @@ class _Search:
 
     def _push(self, found: Mean) -> Tensor:
         """A tangent at the mean: the part there of a random ambient direction, which is the same in every parametrisation."""
-        seeded = torch.Generator().manual_seed(0)
+        seeded, frame = torch.Generator().manual_seed(0), self.space.frame(found.point)
         if isinstance(self.space, ClosedForm):
-            drawn = torch.randn(self.space.dim, generator=seeded, dtype=torch.float64)
-            push = self.space.frame(found.point) @ drawn.to(found.point)
+            direction = torch.randn(self.space.dim, generator=seeded, dtype=torch.float64).to(frame)
         else:
-            block = jacobian(require_immersed(self.space).immerse, found.point[None])[0]
-            direction = torch.randn(len(block), generator=seeded, dtype=torch.float64).to(block)
-            push = torch.linalg.lstsq(block, direction[:, None]).solution[:, 0]
+            tangents = jacobian(require_immersed(self.space).immerse, found.point[None])[0] @ frame
+            direction = tangents.mT @ torch.randn(len(tangents), generator=seeded, dtype=torch.float64).to(frame)
+        push = frame @ direction
         return PUSH * found.variance.sqrt() * push / self.space.norm(found.point, push)
 
     def descended(self, start: Tensor, known: Mean | None = None) -> Mean | None:

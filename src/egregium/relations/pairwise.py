@@ -10,7 +10,7 @@ from torch import Tensor
 
 from egregium.errors import NotConvergedError
 from egregium.geodesics.connect import connect, require_converged
-from egregium.geodesics.geodesic import PER_ROW, Geodesic
+from egregium.geodesics.geodesic import PER_ROW, Geodesic, shorter
 from egregium.geodesics.options import require_immersed, require_on_fail
 from egregium.geodesics.support import SupportGraph, along
 from egregium.protocols import ClosedForm, Space
@@ -123,9 +123,6 @@ class Pairwise:
 
 def _shorter(g: Geodesic, rows: Tensor, other: Geodesic) -> Geodesic:
     """`g` with the geodesics `other` in those of the `rows` where they are shorter, or where `g` failed."""
-    wins = other.ok & ~(g.ok[rows] & (g.length[rows] <= other.length))
-    rows, other, beaten = rows[wins], other[wins], g.length[rows[wins]].where(g.ok[rows[wins]], torch.nan)
-    fields = {name: getattr(g, name).index_copy(0, rows, getattr(other, name)) for name in PER_ROW}
-    second = torch.fmin(torch.fmin(g.second_best[rows], other.second_best), beaten)
-    fields["second_best"] = fields["second_best"].index_copy(0, rows, second)
-    return replace(g, **fields, curve=g.curve.updated(rows, other.curve))
+    best = shorter(g[rows], other)
+    fields = {name: getattr(g, name).index_copy(0, rows, getattr(best, name)) for name in PER_ROW}
+    return replace(g, **fields, curve=g.curve.updated(rows, best.curve))

@@ -29,7 +29,7 @@ def factored(space: Composite, *parts: Tensor) -> Iterator[tuple[Any, ...]]:
 
 def coefficients(space: Space, z: Tensor, frames: Tensor, v: Tensor) -> Tensor:
     """Those `(*batch, d)` of tangent vectors v `(*batch, width)` at points z in orthonormal frames `(*batch, width, d)`."""
-    if not isinstance(space, (ClosedForm, Composite)):
+    if not isinstance(space, (ClosedForm, Composite)) and frames.shape[-1] == frames.shape[-2]:
         return torch.linalg.solve(frames, v[..., None])[..., 0]
     columns = frames.mT
     return space.inner(z[..., None, :].expand_as(columns), v[..., None, :].expand_as(columns), columns)  # type: ignore

@@ -172,6 +172,18 @@ class Explicit(ABC):
         """What is observed at points: their coordinates."""
         return z
 
+    def retracted(self, z: Tensor) -> Tensor:
+        """The points of the space that coordinates near it mean, without checks and differentiable: for maps from the space."""
+        return z
+
+    def off(self, z: Tensor) -> Tensor:
+        """By how much coordinates miss the space, `(*batch, width - dim)`, smooth and with independent slopes."""
+        return z[..., :0]
+
+    def turns(self, z0: Tensor, z1: Tensor) -> list[Tensor]:
+        """Coordinates of the points z1 to which geodesics from z0 may go another way round, the nearest first."""
+        return [z1]
+
     def _computed(
         self, rule: Callable[..., Tensor], points: Sequence[Tensor], vectors: Sequence[Tensor] = (), names: Sequence[str] = ()
     ) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -156,6 +157,16 @@ class Product(Factored, Explicit):
 
     def tangent(self, z: Tensor, v: Tensor) -> Tensor:
         return torch.cat([space.tangent(*parts) for space, parts in self._each(z, v)], -1)
+
+    def retracted(self, z: Tensor) -> Tensor:
+        return torch.cat([space.retracted(part) for space, (part,) in self._each(z)], -1)
+
+    def off(self, z: Tensor) -> Tensor:
+        return torch.cat([space.off(part) for space, (part,) in self._each(z)], -1)
+
+    def turns(self, z0: Tensor, z1: Tensor) -> list[Tensor]:
+        ways = [space.turns(*parts) for space, parts in self._each(z0, z1)]
+        return [torch.cat(parts, -1) for parts in product(*ways)]
 
     def random(self, *batch: int, **options: Any) -> Tensor:
         """Random points of all factors, `(*batch, width)`; options as theirs."""

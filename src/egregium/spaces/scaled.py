@@ -79,6 +79,15 @@ class Scaled(Rescaled, Explicit):
     def tangent(self, z: Tensor, v: Tensor) -> Tensor:
         return self.space.tangent(z, v)
 
+    def retracted(self, z: Tensor) -> Tensor:
+        return self.space.retracted(z)
+
+    def off(self, z: Tensor) -> Tensor:
+        return self.space.off(z)
+
+    def turns(self, z0: Tensor, z1: Tensor) -> list[Tensor]:
+        return self.space.turns(z0, z1)
+
     def random(self, *batch: int, **options: Any) -> Tensor:
         """Random points as the space draws them."""
         return self.space.random(*batch, **options)

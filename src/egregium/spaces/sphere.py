@@ -91,6 +91,12 @@ class Sphere(SpaceForm, Immersed):
             raise TensorError("the zero vector has no direction, so that it is projected to no point of a sphere.")
         return _unit(x / x.abs().amax(-1, keepdim=True))
 
+    def retracted(self, z: Tensor) -> Tensor:
+        return _unit(z)
+
+    def off(self, z: Tensor) -> Tensor:
+        return torch.linalg.vector_norm(z, dim=-1, keepdim=True).log()
+
     def tangent(self, z: Tensor, v: Tensor) -> Tensor:
         """The part of v orthogonal to z."""
         z, v = self.prepare(z, v, names=("z", "v"))
