@@ -3,7 +3,7 @@ r"""Spaces of constant curvature in normal coordinates, of which the curvature m
 A point is `z = r u`: from the origin in the direction of the unit vector u a way of length r. With s and c of the curvature
 (`egregium.numerics.trigonometry`), `phi` the angle at the origin between `z_0` and `z_1`, and `h = sin(phi / 2)`,
 
-.. math:: s(d / 2)^2 = s((r_1 - r_0) / 2)^2 (1 - h^2) + s((r_1 + r_0) / 2)^2 h^2 .
+.. math:: s(d / 2)^2 = s((r_1 - r_0) / 2)^2 + s(r_0) s(r_1) h^2 .
 
 All terms are positive, so that distances are as exact as these are. Far from the origin of a hyperbolic space a rounding of the
 angle is magnified by s(r), up to 1e18; so `phi` comes from `rejection`, which has all digits of what the inputs say.
@@ -134,7 +134,7 @@ class ConstantCurvature(SpaceForm):
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
         of = _Triangle.of(self.trigonometry, z0, z1)
         slope = 1 / of.trig.sinc(of.side)
-        across = slope * of.trig.sine(of.end.r) / of.trig.sinc(of.start.r)
+        across = slope * of.end_sine / of.start_stretch
         return slope * of.outward * of.start.u + across * of.across
 
     def _exp(self, z: Tensor, v: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ class ConstantCurvature(SpaceForm):
         of = _Triangle.of(self.trigonometry, z0, z1)
         cosine, sine = of.rotation
         towards = _ratio(of.across, root(dot(of.across, of.across)))
-        radial, across = dot(of.start.u, v), of.trig.sinc(of.start.r) * rejection(v, of.start.d)
+        radial, across = dot(of.start.u, v), of.start_stretch * rejection(v, of.start.d)
         within = dot(towards, across)
         rest = across - within * towards
         there = -of.sine * of.start.u + of.cosine * towards
@@ -212,7 +212,20 @@ class _Triangle:
         return _Triangle(trig, z0, z1, start, end, rise, across, cosine)
 
     @cached_property
+    def start_stretch(self) -> Tensor:
+        return self.trig.sinc(self.start.r)
+
+    @cached_property
+    def start_sine(self) -> Tensor:
+        return self.start.r * self.start_stretch
+
+    @cached_property
+    def end_sine(self) -> Tensor:
+        return self.trig.sine(self.end.r)
+
+    @cached_property
     def sine(self) -> Tensor:
+        """Of the angle at the origin."""
         return root(dot(self.across, self.across))
 
     @cached_property
@@ -225,14 +238,14 @@ class _Triangle:
     def side(self) -> Tensor:
         """Distance of both ends, `(N, 1)`."""
         trig, curvature = self.trig, self.trig.curvature
-        difference, mean = 0.5 * self.rise, 0.5 * (self.start.r + self.end.r)
-        square = torch.lerp(trig.sine(difference) ** 2, trig.sine(mean) ** 2, self.versine)
+        products = self.start_sine * self.end_sine
+        square = trig.sine(0.5 * self.rise) ** 2 + products * self.versine
         if square.requires_grad:
             centre = (self.start.r == 0) | (self.end.r == 0)
             square = torch.where(centre, self._from_centre, square)
         if not isinstance(curvature, Tensor) and curvature <= 0:
             return 2 * trig.arc(root(square), square)
-        rest = torch.lerp(trig.cosine(difference) ** 2, trig.cosine(mean) ** 2, self.versine)
+        rest = trig.cosine(0.5 * (self.start.r + self.end.r)) ** 2 + curvature * products * (1 - self.versine)
         if square.requires_grad:
             rest = torch.where(centre, rest.detach() - curvature * (square - square.detach()), rest)
         return 2 * trig.arc(root(square), root(rest))
@@ -248,14 +261,14 @@ class _Triangle:
     @property
     def outward(self) -> Tensor:
         """The part of the geodesic's direction at the start that points away from the origin, times `s(d)`."""
-        return self.trig.sine(self.rise) - 2 * self.trig.cosine(self.start.r) * self.trig.sine(self.end.r) * self.versine
+        return self.trig.sine(self.rise) - 2 * self.trig.cosine(self.start.r) * self.end_sine * self.versine
 
     @property
     def rotation(self) -> tuple[Tensor, Tensor]:
         """Cosine and sine `(N, 1)` of the angle by which a geodesic's direction turns against the outward one."""
-        arriving = self.trig.sine(self.rise) + 2 * self.trig.cosine(self.end.r) * self.trig.sine(self.start.r) * self.versine
-        first = torch.cat([self.outward, self.trig.sine(self.end.r) * self.sine], -1)
-        last = torch.cat([arriving, self.trig.sine(self.start.r) * self.sine], -1)
+        arriving = self.trig.sine(self.rise) + 2 * self.trig.cosine(self.end.r) * self.start_sine * self.versine
+        first = torch.cat([self.outward, self.end_sine * self.sine], -1)
+        last = torch.cat([arriving, self.start_sine * self.sine], -1)
         cosine = dot(first, last)
         sine = first[:, :1] * last[:, 1:] - first[:, 1:] * last[:, :1]
         size = torch.hypot(cosine, sine)
