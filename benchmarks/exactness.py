@@ -1,6 +1,6 @@
 """Accuracy of explicit spaces against 200 digits: each library is judged by the coordinates that it was given, as stored.
 
-A stored point means a point of the unit sphere or of the hyperboloid of curvature -1: a vector its direction, a Lorentz point that of
+A stored point means one of the unit sphere or of the hyperboloid of curvature -1: a vector its direction, a Lorentz point that of
 the same space coordinates. The base points lie at `RADII` from the origin, the others at `DISTANCES` from these. Cells give the
 largest relative error: `same` where all pairs coincide as stored, `outside` where coordinates cannot hold the points.
 """
@@ -36,10 +36,11 @@ class Coordinates:
     store: Callable[[Point], Point]
     lift: Callable[[Point], Point]
     size: Callable[[Point, Point], Any]
+    bounded: bool = False
 
     def holds(self, x: Tensor) -> bool:
-        """Whether a stored point is finite and, if it is one of the ball (by its `store`), inside."""
-        return bool(torch.isfinite(x).all()) and not (self is BALL and sum(a * a for a in exact(x)) >= 1)
+        """Whether a stored point is finite and, where coordinates end at a unit ball, inside it."""
+        return bool(torch.isfinite(x).all()) and not (self.bounded and _square(exact(x)) >= 1)
 
     def distance(self, x: Point, y: Point) -> Any:
         x, y = self.lift(x), self.lift(y)
@@ -53,16 +54,12 @@ class Coordinates:
 
 @dataclass(frozen=True)
 class Judged:
-    """A library's space: its verbs by dtype, and its coordinates."""
+    """A library's space, made for a dtype, and its coordinates."""
 
     library: str
-    space: Any
+    space: Callable[[torch.dtype], Any]
     coordinates: Coordinates
     log: str = "log"
-
-    def to(self, dtype: torch.dtype) -> "Judged":
-        space = self.space if self.log == "log" else self.space.to(dtype)
-        return Judged(self.library, space, self.coordinates, self.log)
 
 
 def accuracies(peers: bool, pairs: int) -> Iterator[tuple[str, str]]:
@@ -70,21 +67,32 @@ def accuracies(peers: bool, pairs: int) -> Iterator[tuple[str, str]]:
     groups = _groups(peers)
     for name, radii, most, judged in groups:
         for verb in ("distance", "length of the logarithm"):
-            yield f"{name}: largest relative error of the {verb}, {pairs} pairs a cell", _table(judged, radii, most, pairs, verb)
+            yield (
+                f"{name}: largest relative error of the {verb}, {pairs} pairs a cell",
+                _table(judged, radii, most, pairs, verb),
+            )
     yield f"d(x, x), the largest of {pairs} points at each radius", _selves(groups, pairs)
 
 
 def _groups(peers: bool) -> list[tuple[str, Sequence[float], float, list[Judged]]]:
-    flat, sphere = [Judged("egregium", Euclidean(2), FLAT)], [Judged("egregium", Sphere(2), UNIT)]
-    hyperbolic, curved = [Judged("egregium", Hyperbolic(2), normal(-1))], [Judged("egregium", ConstantCurvature(2, 1.0), normal(1))]
+    flat = [Judged("egregium", lambda dtype: Euclidean(2), FLAT)]
+    sphere = [Judged("egregium", lambda dtype: Sphere(2), UNIT)]
+    hyperbolic = [Judged("egregium", lambda dtype: Hyperbolic(2), normal(-1))]
+    curved = [Judged("egregium", lambda dtype: ConstantCurvature(2, 1.0), normal(1))]
     if peers:
         import geoopt
 
-        flat.append(Judged("geoopt", geoopt.Euclidean(ndim=1), FLAT, "logmap"))
-        sphere.append(Judged("geoopt", geoopt.Sphere(), UNIT, "logmap"))
-        hyperbolic.append(Judged("geoopt, Lorentz", geoopt.Lorentz(), SHEET, "logmap"))
-        hyperbolic.append(Judged("geoopt, Poincare ball", geoopt.PoincareBall(), BALL, "logmap"))
-        curved.append(Judged("geoopt, SphereProjection", geoopt.SphereProjection(), STEREOGRAPHIC, "logmap"))
+        def one(dtype: torch.dtype) -> Tensor:
+            return torch.ones((), dtype=dtype)
+
+        flat.append(Judged("geoopt", lambda dtype: geoopt.Euclidean(ndim=1), FLAT, "logmap"))
+        sphere.append(Judged("geoopt", lambda dtype: geoopt.Sphere(), UNIT, "logmap"))
+        hyperbolic.append(Judged("geoopt, Lorentz", lambda dtype: geoopt.Lorentz(k=one(dtype)), SHEET, "logmap"))
+        hyperbolic.append(Judged("geoopt, Poincare ball", lambda dtype: geoopt.PoincareBall(c=one(dtype)), BALL, "logmap"))
+        stereographic = Judged(
+            "geoopt, SphereProjection", lambda dtype: geoopt.SphereProjection(k=one(dtype)), STEREOGRAPHIC, "logmap"
+        )
+        curved.append(stereographic)
     return [
         ("Euclidean", RADII, 30, flat),
         ("Sphere", (0.0, 1.0), 3, sphere),
@@ -100,7 +108,7 @@ def _table(judged: Sequence[Judged], radii: Sequence[float], most: float, pairs:
         for dtype in DTYPES:
             for radius in radii:
                 print(f"{one.library}, {dtype}, radius {radius:g}", file=sys.stderr, flush=True)
-                cells = (_cell(one.to(dtype), _stored(one.coordinates, radius, d, pairs, dtype), verb) for d in distances)
+                cells = (_cell(one, _stored(one.coordinates, radius, d, pairs, dtype), verb) for d in distances)
                 rows.append((one.library, str(dtype)[6:], f"{radius:g}", *cells))
     return aligned(rows)
 
@@ -110,11 +118,12 @@ def _cell(judged: Judged, ends: tuple[Tensor, Tensor], verb: str) -> str:
     if not held.any():
         return "outside"
     x, y = (one[held] for one in ends)
+    space = judged.space(x.dtype)
     truth = [judged.coordinates.distance(exact(a), exact(b)) for a, b in zip(x, y, strict=True)]
     if verb == "distance":
-        found = exact(judged.space.dist(x, y))
+        found = exact(space.dist(x, y))
     else:
-        ways = getattr(judged.space, judged.log)(x, y)
+        ways = getattr(space, judged.log)(x, y)
         found = [judged.coordinates.size(exact(a), exact(v)) for a, v in zip(x, ways, strict=True)]
     errors = [abs(a - b) / b if mp.isfinite(a) else mp.inf for a, b in zip(found, truth, strict=True) if b > 0]
     return f"{float(max(errors)):.0e}" if errors else "same"
@@ -128,7 +137,7 @@ def _selves(groups: Sequence[tuple[str, Sequence[float], float, list[Judged]]], 
             for dtype in DTYPES:
                 points = torch.cat([_stored(one.coordinates, radius, 1.0, pairs, dtype)[0] for radius in radii])
                 x = points[torch.tensor([one.coordinates.holds(x) for x in points])]
-                cells.append(f"{float(one.to(dtype).space.dist(x, x.clone()).max()):.1e}")
+                cells.append(f"{float(one.space(dtype).dist(x, x.clone()).max()):.1e}")
             rows.append((name, one.library, *cells))
     return aligned(rows)
 
@@ -207,6 +216,7 @@ BALL = Coordinates(
     lambda z: _scaled(lambda r: mp.tanh(r / 2), z),
     lambda x: [(1 + _square(x)) / (1 - _square(x)), *(2 * a / (1 - _square(x)) for a in x)],
     lambda x, v: 2 * mp.norm(v) / (1 - _square(x)),
+    bounded=True,
 )
 STEREOGRAPHIC = Coordinates(
     1,

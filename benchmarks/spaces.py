@@ -5,8 +5,8 @@
     python benchmarks/spaces.py --no-speed            accuracy alone
     python benchmarks/spaces.py --quick               a smoke run: few points
 
-Times are of a million pairs on one thread, each library on points in its own coordinates, converted before; both in turn, medians
-over the repetitions, seconds of the processor. A ratio above 1 says that this library is faster. Errors are those of `exactness.py`.
+Times are of a million pairs on one thread, each library on points in its own coordinates, converted before; both in turn,
+medians of  the repetitions, in time of the processor. A ratio above 1 says that this library is faster. Errors are `exactness.py`'s.
 """
 
 import argparse

@@ -24,7 +24,8 @@ def two_product(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     product = a * b
     with torch.no_grad():
         (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
-        return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+        error = a_high * b_high - product
+        return product, error.addcmul_(a_high, b_low).addcmul_(a_low, b_high).addcmul_(a_low, b_low)
 
 
 def rejection(v: Tensor, z: Tensor) -> Tensor:

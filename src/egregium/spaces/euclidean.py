@@ -59,7 +59,18 @@ class Euclidean(Flat, Immersed):
         return dot(u, v)[:, 0]
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return root(dot(z1 - z0, z1 - z0))[:, 0]
+        way = z1 - z0
+        return root(dot(way, way))[:, 0]
+
+    def exp(self, z: Tensor, v: Tensor) -> Tensor:
+        """`z + v`, which no detour through float64 makes exacter."""
+        z, v = self.prepare(z, v, names=("z", "v"))
+        return z + v
+
+    def log(self, z0: Tensor, z1: Tensor) -> Tensor:
+        """`z1 - z0`, which no detour through float64 makes exacter."""
+        z0, z1 = self.prepare(z0, z1)
+        return z1 - z0
 
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
         return z1 - z0
