@@ -1,7 +1,7 @@
 """Accuracy of explicit spaces against 200 digits: each library is judged by the coordinates that it was given, as stored.
 
-A stored point means one of the unit sphere or of the hyperboloid of curvature -1: a vector its direction, a Lorentz point the one
-of the same space coordinates. Base points lie at `RADII` from the origin, the others at `DISTANCES` from these. Cells give the
+A stored point means one of the unit sphere or of the hyperboloid of curvature -1: a vector its direction, a Lorentz point the
+one of equal space coordinates. Base points lie at `RADII` from the origin, the others at `DISTANCES` from these. Cells give the
 largest relative error: `same` where all pairs coincide as stored, `outside` where coordinates cannot hold the points.
 """
 

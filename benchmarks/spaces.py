@@ -6,8 +6,8 @@
     python benchmarks/spaces.py --quick               a smoke run: few points
 
 Times are of a million pairs on one thread, each library on points in its own coordinates, converted before; both in turn,
-medians of the repetitions, in time of the processor. A ratio above 1 says that this library is faster; it is the median ratio of
-a repetition. Errors are those of `exactness.py`.
+medians of the repetitions, in time of the processor. A ratio above 1 says that this library is faster; it is the median
+ratio of a repetition. Errors are those of `exactness.py`.
 """
 
 import argparse
