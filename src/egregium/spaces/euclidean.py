@@ -61,6 +61,16 @@ class Euclidean(Flat, Immersed):
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
         return torch.linalg.vector_norm(z1 - z0, dim=-1)
 
+    def exp(self, z: Tensor, v: Tensor) -> Tensor:
+        """`z + v`, which no detour through float64 makes exacter."""
+        z, v = self.prepare(z, v, names=("z", "v"))
+        return z + v
+
+    def log(self, z0: Tensor, z1: Tensor) -> Tensor:
+        """`z1 - z0`, which no detour through float64 makes exacter."""
+        z0, z1 = self.prepare(z0, z1)
+        return z1 - z0
+
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
         return z1 - z0
 

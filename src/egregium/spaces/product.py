@@ -47,7 +47,7 @@ class Factored:
         """The length of a curve whose factors have these lengths."""
         if len(lengths) == 1:
             return lengths[0]
-        stacked = torch.stack(list(lengths), -1)
+        stacked = torch.stack(list(lengths)).movedim(0, -1)
         return stacked.sum(-1) if self.p == 1 else _norm(stacked)
 
     def prepare(self, *points: Tensor, names: Sequence[str] = ()) -> tuple[Tensor, ...]:
@@ -148,6 +148,11 @@ class Product(Factored, Explicit):
     def injectivity_radius(self) -> float:
         return min(space.injectivity_radius for space in self.factors)
 
+    def prepare(self, *points: Tensor, names: Sequence[str] = ()) -> tuple[Tensor, ...]:
+        """`points` checked to be tensors `(*batch, width)` of one shape, dtype and device."""
+        require_points(*points, width=self.width, names=names)
+        return points
+
     def require_inside(self, *points: Tensor) -> None:
         for space, parts in self._each(*points):
             space.require_inside(*parts)
@@ -188,13 +193,13 @@ class Product(Factored, Explicit):
         return self.combined([space._dist(*parts) for space, parts in self._each(z0, z1)])
 
     def _exp(self, z: Tensor, v: Tensor) -> Tensor:
-        return torch.cat([space._exp(*parts) for space, parts in self._each(z, v)], -1)
+        return _beside([space._exp(*parts) for space, parts in self._each(z, v)])
 
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return torch.cat([space._log(*parts) for space, parts in self._each(z0, z1)], -1)
+        return _beside([space._log(*parts) for space, parts in self._each(z0, z1)])
 
     def _transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
-        return torch.cat([space._transport(*parts) for space, parts in self._each(z0, z1, v)], -1)
+        return _beside([space._transport(*parts) for space, parts in self._each(z0, z1, v)])
 
     def _log_volume(self, z: Tensor) -> Tensor:
         self._require_riemannian()
@@ -230,3 +235,8 @@ def _norm(lengths: Tensor) -> Tensor:
     squares = (lengths / scale).square().sum(-1)
     positive = squares > 0
     return scale[..., 0] * torch.where(positive, torch.where(positive, squares, 1.0).sqrt(), 0.0)
+
+
+def _beside(parts: Sequence[Tensor]) -> Tensor:
+    """Rows `(N, *)` side by side, of which each coordinate lies together."""
+    return torch.cat([part.T for part in parts]).T
