@@ -133,7 +133,8 @@ class ConstantCurvature(SpaceForm):
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
         of = _Triangle.of(self.trigonometry, z0, z1)
         across = of.trig.sine(of.end.r) * of.across / of.trig.sinc(of.start.r)
-        return (of.outward * of.start.u + across) / of.trig.sinc(of.side)
+        way = torch.where(of.at_centre, of.way_at_centre, of.outward * of.start.u + across)
+        return way / of.trig.sinc(of.side)
 
     def _exp(self, z: Tensor, v: Tensor) -> Tensor:
         trig, at = self.trigonometry, _Polar.of(z)
@@ -148,9 +149,11 @@ class ConstantCurvature(SpaceForm):
             trig.sine(at.r - length) + trig.cosine(at.r) * sinc * excess,
             trig.sine(at.r) * trig.cosine(length) + trig.cosine(at.r) * sinc * radial,
         )
-        line = ahead * at.u + sinc * across
+        centre = at.r == 0  # where directions have no gradient, but these forms have the one that is
+        line = torch.where(centre, trig.cosine(length) * z + sinc * v, ahead * at.u + sinc * across)
         sine = root(dot(line, line))
-        cosine = trig.cosine(at.r) * trig.cosine(length) - self._kappa * trig.sine(at.r) * sinc * radial
+        outward = torch.where(centre, dot(z, v), trig.sine(at.r) * radial)
+        cosine = trig.cosine(at.r) * trig.cosine(length) - self._kappa * sinc * outward
         return line * _ratio(trig.arc(sine, cosine), sine)
 
     def _transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
@@ -222,7 +225,7 @@ class _Triangle:
         """Distance of both ends, `(N, 1)`."""
         trig, products = self.trig, self.trig.sine(self.start.r) * self.trig.sine(self.end.r)
         square = trig.sine(0.5 * self.rise) ** 2 + products * self.versine
-        centre = (self.start.r == 0) | (self.end.r == 0)
+        centre = self.at_centre
         square = torch.where(centre, self._from_centre, square)
         curvature = trig.curvature
         if isinstance(curvature, Tensor) or curvature > 0:
@@ -230,6 +233,19 @@ class _Triangle:
             rest = torch.where(centre, rest.detach() - curvature * (square - square.detach()), rest)
             return 2 * trig.arc(root(square), root(rest.clamp_min(0)))
         return 2 * trig.arc(root(square), square)
+
+    @property
+    def at_centre(self) -> Tensor:
+        """Whether an end is the origin, `(N, 1)`."""
+        return (self.start.r == 0) | (self.end.r == 0)
+
+    @property
+    def way_at_centre(self) -> Tensor:
+        """The logarithm times `s(d) / d` from or to the origin, where directions have no gradient but this form of it has."""
+        trig, z0, z1, u = self.trig, self.z0, self.z1, self.start.u
+        narrow = 1 / trig.sinc(self.start.r)
+        forward = narrow * z1 + (trig.cosine(self.start.r) - narrow) * dot(z1, u) * u
+        return trig.sinc(self.end.r) * forward - trig.cosine(self.end.r) * z0 / narrow
 
     @property
     def _from_centre(self) -> Tensor:
