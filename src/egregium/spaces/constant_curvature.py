@@ -19,7 +19,7 @@ from torch import Tensor
 from egregium.errors import OptionError, TensorError
 from egregium.numerics.compensated import dot, rejection
 from egregium.numerics.trigonometry import Trigonometry
-from egregium.spaces.explicit import require_dimension, root
+from egregium.spaces.explicit import plain, require_dimension, root
 from egregium.spaces.space_form import SpaceForm
 
 DEEPEST = 350.0  # radii in units of curvature beyond which products of two hyperbolic sines overflow
@@ -58,7 +58,7 @@ class ConstantCurvature(SpaceForm):
             raise OptionError(f"{kind}(curvature): the curvature must be finite; got {self.curvature}.")
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.n}, curvature={float(self.curvature):g})"
+        return f"{type(self).__name__}({self.n}, curvature={plain(self.curvature):g})"
 
     @property
     def dim(self) -> int:
@@ -70,7 +70,7 @@ class ConstantCurvature(SpaceForm):
 
     @property
     def injectivity_radius(self) -> float:
-        curvature = float(self.curvature)
+        curvature = plain(self.curvature)
         return torch.pi / curvature**0.5 if curvature > 0 else torch.inf
 
     @property
@@ -84,7 +84,7 @@ class ConstantCurvature(SpaceForm):
         return Trigonometry(curvature.double() if isinstance(curvature, Tensor) else float(curvature))
 
     def require_inside(self, *points: Tensor) -> None:
-        depth = max(0.0, -float(self.curvature)) ** 0.5
+        depth = max(0.0, -plain(self.curvature)) ** 0.5
         for z in points:
             if depth > 0 and bool(depth * z.detach().abs().amax() > DEEPEST):
                 raise TensorError(
