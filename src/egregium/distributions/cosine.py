@@ -1,7 +1,7 @@
 r"""The angle to the axis of a von Mises-Fisher law: draws that move with the concentration.
 
-On the n-sphere the angle has the density `q(t) = sin(t)^(n-1) exp(-2 kappa sin^2(t / 2))`, unimodal on `[0, pi]`. `n = 1` is von
-Mises' law on the circle, without the sign.
+On the n-sphere the angle has the density `q(t) = sin(t)^(n-1) exp(-2 kappa sin^2(t / 2))`, unimodal on `[0, pi]`. `n = 1` is
+von Mises' law on the circle, without the sign.
 
 References: Wood 1994 (doi 10.1080/03610919408813161); Davidson et al. 2018 (arXiv 1804.00891).
 """

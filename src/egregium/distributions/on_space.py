@@ -56,8 +56,7 @@ class OnSpace(Distribution):
         for name, value in parameters.items():
             setattr(self, name, value.expand(batch + value.shape[ends[name] :]))
         super().__init__(batch, torch.Size([space.width]), validate_args=False)
-        if validate_args is not None:
-            self._validate_args = validate_args
+        self._validate_args = type(self)._validate_args if validate_args is None else validate_args
 
     @property
     def arg_constraints(self) -> dict[str, constraints.Constraint]:
@@ -100,6 +99,17 @@ class OnSpace(Distribution):
         """A parameter in float64, expanded to a batch."""
         value: Tensor = getattr(self, name)
         return value.double().expand(batch + value.shape[value.ndim - self.event_dims[name] :])
+
+    def _landed(self, x: Tensor) -> Tensor:
+        """Draws x, as the space writes points.
+
+        Raises: `OptionError` where they overflowed.
+        """
+        if not bool(torch.isfinite(x).all()):
+            raise OptionError(
+                f"draws of {self} overflow: they lie too far out for the space's coordinates; take a smaller scale."
+            )
+        return self.space.project(x)
 
 
 def _broadcast(where: str, shapes: Mapping[str, torch.Size]) -> torch.Size:

@@ -21,8 +21,8 @@ class PowerSpherical(Zonal):
         \frac{\Gamma(n + \kappa) \, \Gamma(n/2)}{\Gamma(n/2 + \kappa) \, \Gamma(n)}, \qquad z = \frac{1 + \mu^T x}{2},
 
     with respect to the Riemannian volume, which for curvature K is `K^(-n/2)` times that of the unit sphere. Much like
-    `VonMisesFisher`, with everything in closed form: z has the beta law `(n/2 + kappa, n/2)`. Its density is 0 at the antipode of
-    loc. Isometries of the sphere carry it along. Concentration 0 is the uniform density.
+    `VonMisesFisher`, with everything in closed form: z has the beta law `(n/2 + kappa, n/2)`. Its density is 0 at the antipode
+    of loc. Isometries of the sphere carry it along. Concentration 0 is the uniform density.
 
     Draws are exact and gradients of expectations unbiased (implicit reparametrisation, by quadrature to rounding, since torch's
     own gradients of the beta law are approximate).

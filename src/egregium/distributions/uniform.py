@@ -85,8 +85,8 @@ def log_volume(space: Explicit) -> Tensor:
     if isinstance(space, Torus):
         return (2 * math.pi * torch.tensor(space.radii, dtype=torch.float64)).log().sum()
     raise OptionError(
-        f"Uniform: a compact space is expected, Sphere, Torus or products of such with p=2; got {space!r}: on spaces of infinite "
-        "volume take WrappedNormal or RiemannianNormal."
+        f"Uniform: a compact space is expected, Sphere, Torus or products of such with p=2; got {space!r}: on spaces of "
+        "infinite volume take WrappedNormal or RiemannianNormal."
     )
 
 

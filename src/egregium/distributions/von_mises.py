@@ -20,10 +20,11 @@ class VonMises(OnSpace):
 
     .. math:: p(x) = \prod_i \frac{e^{\kappa_i \cos(x_i - \mu_i)}}{2 \pi R_i \, I_0(\kappa_i)},
 
-    with respect to the Riemannian volume `prod R_i dx_i`. Translations carry it along: `loc` moves with the points. Concentration
-    0 is the uniform density.
+    with respect to the Riemannian volume `prod R_i dx_i`. Translations carry it along: `loc` moves with the points.
+    Concentration 0 is the uniform density.
 
-    Draws are exact (rejection) and gradients of expectations unbiased (implicit reparametrisation); torch's `VonMises` has none.
+    Draws are exact (rejection) and gradients of expectations unbiased (implicit reparametrisation); torch's `VonMises` has
+    none.
 
     Args:
         space: `Torus(n)`.
@@ -44,9 +45,7 @@ class VonMises(OnSpace):
     loc: Tensor
     concentration: Tensor
 
-    def __init__(
-        self, space: Torus, loc: Tensor, concentration: float | Tensor, *, validate_args: bool | None = None
-    ) -> None:
+    def __init__(self, space: Torus, loc: Tensor, concentration: float | Tensor, *, validate_args: bool | None = None) -> None:
         require_space("VonMises", space, Torus, "VonMisesFisher is on spheres.")
         check = self._validate_args if validate_args is None else validate_args
         if check:

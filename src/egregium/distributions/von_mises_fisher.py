@@ -19,9 +19,9 @@ class VonMisesFisher(Zonal):
     with respect to the Riemannian volume, which for curvature K is `K^(-n/2)` times that of the unit sphere. Isometries of the
     sphere carry it along: `loc` turns with the points. Concentration 0 is the uniform density.
 
-    Draws are exact (rejection of the cosine), and gradients of expectations unbiased: the cosine moves with the concentration as
-    its distribution function says (implicit reparametrisation). The mean of `mu^T x` is `A_d = I_{d/2} / I_{d/2-1}`, and
-    `A_d' = 1 - A_d^2 - (d - 1) A_d / kappa`. Log-densities are right to 1e-13 for d up to 500 and concentrations up to 1e6.
+    Draws are exact (rejection of the cosine), and gradients of expectations unbiased: the cosine moves with the concentration
+    as its distribution function says (implicit reparametrisation). The mean of `mu^T x` is `A_d = I_{d/2} / I_{d/2-1}`,
+    and `A_d' = 1 - A_d^2 - (d - 1) A_d / kappa`. Log-densities are right to 1e-13 for d up to 500 and concentrations up to 1e6.
 
     Args:
         space: `Sphere`.
@@ -37,7 +37,7 @@ class VonMisesFisher(Zonal):
     >>> pole = torch.tensor([0.0, 0.0, 1.0])
     >>> p = VonMisesFisher(Sphere(2), pole, 2.0)
     >>> p.log_prob(pole), p.mean[2]  # log(2 / (4 pi sinh 2)) + 2, coth(2) - 1 / 2
-    (tensor(-1.1263), tensor(0.5373))
+    (tensor(-1.1262), tensor(0.5373))
     """
 
     def _log_relative(self, kappa: Tensor, versine: Tensor, rest: Tensor) -> Tensor:

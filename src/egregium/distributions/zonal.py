@@ -27,9 +27,7 @@ class Zonal(OnSpace):
     loc: Tensor
     concentration: Tensor
 
-    def __init__(
-        self, space: Sphere, loc: Tensor, concentration: float | Tensor, *, validate_args: bool | None = None
-    ) -> None:
+    def __init__(self, space: Sphere, loc: Tensor, concentration: float | Tensor, *, validate_args: bool | None = None) -> None:
         kind = type(self).__name__
         require_space(kind, space, Sphere, "WrappedNormal is on all explicit spaces.")
         check = self._validate_args if validate_args is None else validate_args

@@ -6,8 +6,8 @@ With x uniform on the unit sphere of d numbers, mu a unit vector and `nu = d / 2
     = {}_0F_1(; \nu + 1; \kappa^2 / 4), \quad \frac{M_d'}{M_d} = \frac{I_{\nu + 1}(\kappa)}{I_\nu(\kappa)} = A_d(\kappa).
 
 Both functions here are plain sums of tensors, so that autograd differentiates them as often as one likes: the power series
-where `s = sqrt(nu^2 + kappa^2)` is small, which has positive terms alone, elsewhere Olver's uniform expansion in 1 / s. That one
-holds at small orders as well if it is written in `1 / s` and `nu / s`: at `nu = 0` it is Hankel's expansion.
+where `s = sqrt(nu^2 + kappa^2)` is small, which has positive terms alone, elsewhere Olver's uniform expansion in 1 / s. That
+one holds at small orders as well if it is written in `1 / s` and `nu / s`: at `nu = 0` it is Hankel's expansion.
 
 References: NIST Digital Library of Mathematical Functions, 10.25.2, 10.41.3 and 10.41.10; Olver 1954.
 """

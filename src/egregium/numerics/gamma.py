@@ -4,7 +4,8 @@ r"""Ratios of gamma functions, which keep their digits where `lgamma` itself is 
 
 by the differences of Stirling's series, term by term, after an upward shift by the recurrence where a is small.
 
-References: NIST Digital Library of Mathematical Functions, 5.11.1 and 5.11.2; Didonato and Morris 1992 (doi 10.1145/131766.131776).
+References: NIST Digital Library of Mathematical Functions, 5.11.1 and 5.11.2; Didonato and Morris 1992
+(doi 10.1145/131766.131776).
 """
 
 import math
@@ -18,7 +19,7 @@ _STIRLING = [b / (2 * k * (2 * k - 1)) for k, b in enumerate(_BERNOULLI, 1)]
 
 
 def log_gamma_ratio(a: Tensor, b: float) -> Tensor:
-    """`log Gamma(a + b) - log Gamma(a)`, a positive, of any shape, b not negative; right to 1e-13 of the larger of 1 and itself.
+    """`log Gamma(a + b) - log Gamma(a)`, a positive, of any shape, b not negative; right to 1e-13 of `max(1, itself)`.
 
     >>> log_gamma_ratio(torch.tensor(1e6).double(), 1.0)  # log(1e6)
     tensor(13.8155..., dtype=torch.float64)
@@ -34,8 +35,8 @@ def log_gamma_ratio(a: Tensor, b: float) -> Tensor:
 def digamma_difference(a: Tensor, b: float) -> Tensor:
     """`psi(a + b) - psi(a)`, the derivative of `log_gamma_ratio` in a, right to 1e-13 of itself.
 
-    >>> digamma_difference(torch.tensor(1.0).double(), 1.0)
-    tensor(1.0000, dtype=torch.float64)
+    >>> digamma_difference(torch.tensor(4.0).double(), 1.0)  # 1 / 4
+    tensor(0.2500, dtype=torch.float64)
     """
     steps = a[..., None] + _steps(a)
     down = (b / (steps * (steps + b))).sum(-1)

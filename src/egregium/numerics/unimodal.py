@@ -24,12 +24,12 @@ NODES = 48
 LogDensity = Callable[[Tensor], Tensor]
 
 
-def edge(log_density: LogDensity, start: Tensor, end: Tensor) -> Tensor:
-    """The point between start and end `(*any)` where the density has fallen to `exp(-DROP)` of its value at start, or the end.
+def edge(log_density: LogDensity, start: Tensor, end: Tensor, drop: float = DROP) -> Tensor:
+    """The point between start and end `(*any)` where the density has fallen by `drop` nats from its value at start, or the end.
 
     The density falls from start to end, but for a rise next to start. Takes `HALVINGS` evaluations.
     """
-    level = log_density(start) - DROP
+    level = log_density(start) - drop
     near, far = start, end
     for _ in range(HALVINGS):
         middle = 0.5 * (near + far)
@@ -38,7 +38,9 @@ def edge(log_density: LogDensity, start: Tensor, end: Tensor) -> Tensor:
     return far
 
 
-def quantile_slope(log_density: LogDensity, statistic: LogDensity, mean: Tensor, r: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+def quantile_slope(
+    log_density: LogDensity, statistic: LogDensity, mean: Tensor, r: Tensor, lower: Tensor, upper: Tensor
+) -> Tensor:
     """`dr / d eta` of draws r `(*any)` between lower and upper; the mean is that of the statistic T, monotone."""
     with torch.no_grad():
         down = (statistic(r) - mean) * (statistic(lower) - mean) > 0
