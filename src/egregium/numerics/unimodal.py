@@ -52,16 +52,17 @@ def quantile_slope(
 
 
 def panel(start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
-    """Gauss-Legendre nodes and weights `(NODES, *any)` of the integral from start to end."""
+    """Nodes and weights `(NODES, *any)` of the integral from start to end, denser towards the end, which may be a singularity."""
     nodes, weights = (part.to(start).reshape(-1, *[1] * start.ndim) for part in _legendre())
     return start + (end - start) * nodes, (end - start) * weights
 
 
 @lru_cache(maxsize=1)
 def _legendre() -> tuple[Tensor, Tensor]:
-    """On `[0, 1]`."""
+    """On `[0, 1]`: Gauss's rule in y, where `x = y (2 - y)`."""
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    return torch.from_numpy(0.5 * (nodes + 1)), torch.from_numpy(0.5 * weights)
+    left = torch.from_numpy(0.5 * (1 - nodes))
+    return 1 - left**2, torch.from_numpy(weights) * left
 
 
 def moving(r: Tensor, slope: Tensor, parameter: Tensor) -> Tensor:
