@@ -268,8 +268,9 @@ class _Triangle:
         last = torch.cat([arriving, self.trig.sine(self.start.r) * self.sine], -1)
         cosine = dot(first, last)
         sine = first[:, :1] * last[:, 1:] - first[:, 1:] * last[:, :1]
+        cosine = torch.where((cosine == 0) & (sine == 0), 1.0, cosine)  # between equal points
         size = torch.hypot(cosine, sine)
-        return torch.where(size > 0, _ratio(cosine, size), 1.0), _ratio(sine, size)
+        return cosine / size, sine / size
 
 
 def _ratio(a: Tensor, b: Tensor) -> Tensor:

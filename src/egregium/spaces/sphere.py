@@ -130,7 +130,8 @@ class Sphere(SpaceForm, Immersed):
         return _unit(angle.cos() * z + torch.sinc(angle / math.pi) * v)
 
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return _angle(z0, z1) * self._direction(z0, z1)
+        equal = (z0 == z1).all(-1, keepdim=True)  # where directions have no gradient, but the logarithm has
+        return torch.where(equal, _across(z1 - z0, z0), _angle(z0, z1) * self._direction(z0, z1))
 
     def _transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
         """A rotation in the plane of both ends."""
