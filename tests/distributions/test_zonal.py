@@ -117,7 +117,7 @@ def test_nothing_is_lost_far_out(kind: Kind, d: int, kappa: float, dtype: torch.
         p = kind(Sphere(d - 1), mu, k)
         x = p.rsample((5,))
         parts = [p.log_prob(x).sum(), p.log_prob(mu).sum(), p.entropy(), kl_divergence(p, Uniform(p.space)), x[:, 0].sum()]
-        for value in (*parts, *torch.autograd.grad(sum(parts), [mu, k])):
+        for value in (*parts, *torch.autograd.grad(torch.stack(parts).sum(), [mu, k])):
             assert bool(torch.isfinite(value).all())
         assert x.dtype == dtype and (torch.linalg.vector_norm(x.detach(), dim=-1) - 1).abs().max() < 4 * torch.finfo(dtype).eps
 

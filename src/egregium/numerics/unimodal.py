@@ -52,7 +52,7 @@ def quantile_slope(
 
 
 def panel(start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
-    """Nodes and weights `(NODES, *any)` of the integral from start to end, denser towards the end, which may be a singularity."""
+    """Nodes and weights `(NODES, *any)` of integrals from start to end, denser towards the end, which may be a singularity."""
     nodes, weights = (part.to(start).reshape(-1, *[1] * start.ndim) for part in _legendre())
     return start + (end - start) * nodes, (end - start) * weights
 
