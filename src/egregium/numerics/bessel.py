@@ -9,10 +9,11 @@ Both functions here are plain sums of tensors, so that autograd differentiates t
 where `s = sqrt(nu^2 + kappa^2)` is small, which has positive terms alone, elsewhere Olver's uniform expansion in 1 / s. That
 one holds at small orders as well if it is written in `1 / s` and `nu / s`: at `nu = 0` it is Hankel's expansion.
 
-References: NIST Digital Library of Mathematical Functions, 10.25.2, 10.41.3 and 10.41.10; Olver 1954.
+References: NIST Digital Library of Mathematical Functions, chapter 10, equations 25.2, 41.3, 41.9 and 41.10; Olver 1954.
 """
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 
@@ -23,6 +24,8 @@ LEAST = 30.0  # of s, from where the expansion is right to rounding
 ORDERS = 18  # of the expansion
 TERMS = 75  # of the series: at kappa = 30 and nu = 0 the last is below 1e-60 of the sum
 
+Rule = Callable[[float, Tensor], Tensor]
+
 
 def log_mean_exp(d: int, kappa: Tensor) -> Tensor:
     r"""`log M_d(kappa) - kappa`, of any shape, for d of at least 2 and kappa of at least 0, in float64.
@@ -32,13 +35,7 @@ def log_mean_exp(d: int, kappa: Tensor) -> Tensor:
     >>> log_mean_exp(3, torch.tensor(2.0).double()) + 2  # log(sinh(2) / 2)
     tensor(0.5952..., dtype=torch.float64)
     """
-    kappa, nu = kappa.double(), 0.5 * d - 1
-    near = _near(nu, kappa)
-    series = torch.log1p(_series_less_one(nu, torch.where(near, kappa, 1.0))) - kappa
-    far = torch.where(near, LEAST, kappa)
-    s = torch.hypot(torch.full_like(far, nu), far)
-    turned = math.lgamma(nu + 1) + nu**2 / (s + far) - nu * (0.5 * (nu + s)).log() - 0.5 * (2 * math.pi * s).log()
-    return torch.where(near, series, turned + _expansion(nu, s)[0].log())
+    return _by_size(d, kappa, _log_by_series, _log_by_expansion)
 
 
 def mean_deficit(d: int, kappa: Tensor) -> Tensor:
@@ -47,20 +44,43 @@ def mean_deficit(d: int, kappa: Tensor) -> Tensor:
     >>> 1 - mean_deficit(3, torch.tensor(2.0).double())  # coth(2) - 1 / 2
     tensor(0.5373..., dtype=torch.float64)
     """
+    return _by_size(d, kappa, _deficit_by_series, _deficit_by_expansion)
+
+
+def _by_size(d: int, kappa: Tensor, series: Rule, expansion: Rule) -> Tensor:
+    """The series where it has few terms, else the expansion, each evaluated only where it is needed."""
     kappa, nu = kappa.double(), 0.5 * d - 1
-    near = _near(nu, kappa)
-    small = torch.where(near, kappa, 1.0)
-    ratio = (1 + _series_less_one(nu + 1, small)) / (1 + _series_less_one(nu, small))
-    far = torch.where(near, LEAST, kappa)
-    s = torch.hypot(torch.full_like(far, nu), far)
+    near = kappa.detach() ** 2 < max(4 * (nu + 1), LEAST**2 - nu**2)
+    if bool(near.all()):
+        return series(nu, kappa)
+    if not bool(near.any()):
+        return expansion(nu, kappa)
+    return torch.where(near, series(nu, torch.where(near, kappa, 1.0)), expansion(nu, torch.where(near, LEAST, kappa)))
+
+
+def _log_by_series(nu: float, kappa: Tensor) -> Tensor:
+    return torch.log1p(_series_less_one(nu, kappa)) - kappa
+
+
+def _log_by_expansion(nu: float, kappa: Tensor) -> Tensor:
+    s = _hypotenuse(nu, kappa)
+    main = nu**2 / (s + kappa) - nu * (0.5 * (nu + s)).log() - 0.5 * (2 * math.pi * s).log()
+    return math.lgamma(nu + 1) + main + _expansion(nu, s)[0].log()
+
+
+def _deficit_by_series(nu: float, kappa: Tensor) -> Tensor:
+    ratio = (1 + _series_less_one(nu + 1, kappa)) / (1 + _series_less_one(nu, kappa))
+    return 1 - kappa / (2 * nu + 2) * ratio
+
+
+def _deficit_by_expansion(nu: float, kappa: Tensor) -> Tensor:
+    s = _hypotenuse(nu, kappa)
     value, slope = _expansion(nu, s)
-    turned = nu**2 / (s * (s + far)) + far / s * (nu / (nu + s) + 0.5 / s - slope / value)
-    return torch.where(near, 1 - small / d * ratio, turned)
+    return nu**2 / (s * (s + kappa)) + kappa / s * (nu / (nu + s) + 0.5 / s - slope / value)
 
 
-def _near(nu: float, kappa: Tensor) -> Tensor:
-    """Where the series has few terms."""
-    return (kappa**2 < max(4 * (nu + 1), LEAST**2 - nu**2)).detach()
+def _hypotenuse(nu: float, kappa: Tensor) -> Tensor:
+    return torch.hypot(torch.full_like(kappa, nu), kappa)
 
 
 def _series_less_one(nu: float, kappa: Tensor) -> Tensor:
@@ -74,19 +94,25 @@ def _series_less_one(nu: float, kappa: Tensor) -> Tensor:
 
 def _expansion(nu: float, s: Tensor) -> tuple[Tensor, Tensor]:
     """`sum_k U_k(nu / s) / nu^k` and its derivative in s."""
-    squared, value, slope = (nu / s) ** 2, torch.zeros_like(s), torch.zeros_like(s)
-    for k in range(ORDERS, -1, -1):
-        inner, rate = torch.zeros_like(s), torch.zeros_like(s)
-        for j in range(k, -1, -1):
-            inner = inner * squared + _coefficients()[k][j]
-            rate = rate * squared - (k + 2 * j) * _coefficients()[k][j]
-        value, slope = value / s + inner, slope / s + rate
+    value, slope = torch.zeros_like(s), torch.zeros_like(s)
+    for power, c in reversed(list(enumerate(_coefficients(nu)))):
+        value, slope = value * (LEAST / s) + c, slope * (LEAST / s) - power * c
     return value, slope / s
 
 
+@lru_cache(maxsize=64)
+def _coefficients(nu: float) -> list[float]:
+    """Of the powers of `LEAST / s`, all orders together."""
+    powers = [Fraction(0)] * (3 * ORDERS + 1)
+    for k, row in enumerate(_polynomials()):
+        for j, c in enumerate(row):
+            powers[k + 2 * j] += c * Fraction(nu) ** (2 * j)
+    return [float(c / Fraction(LEAST) ** power) for power, c in enumerate(powers)]
+
+
 @lru_cache(maxsize=1)
-def _coefficients() -> list[list[float]]:
-    """Of `U_k(p) = p^k sum_j c_kj p^(2 j)`, by DLMF 10.41.9, in fractions."""
+def _polynomials() -> list[list[Fraction]]:
+    """Of `U_k(p) = p^k sum_j c_kj p^(2 j)`, by their recurrence."""
     table = [[Fraction(1)]]
     for k in range(ORDERS):
         row = [Fraction(0)] * (k + 2)
@@ -95,4 +121,4 @@ def _coefficients() -> list[list[float]]:
             row[j] += c * (Fraction(m, 2) + Fraction(1, 8 * (m + 1)))
             row[j + 1] -= c * (Fraction(m, 2) + Fraction(5, 8 * (m + 3)))
         table.append(row)
-    return [[float(c) for c in row] for row in table]
+    return table

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 DROP = 42.0  # in nats: what lies beyond is less than rounding
-HALVINGS = 40
+HALVINGS = 32
 NODES = 48
 
 LogDensity = Callable[[Tensor], Tensor]
