@@ -60,6 +60,7 @@ WRAPPED = [
     for space, number, batch, loc in (
         (Euclidean(3), [0.5, 1.0, 2.0], (2,), None),
         (Hyperbolic(2, -0.5), 0.8, (), None),
+        (Product(Scaled(Hyperbolic(3), 2.0), Torus(1)), 0.8, (), None),
         (Hyperbolic(3), [0.3, 0.6, 1.0], (), torch.zeros(3, dtype=torch.float64)),
         (ConstantCurvature(2, torch.tensor(0.3, dtype=torch.float64)), [1.0, 2.0], (), 0.3 * torch.ones(2).double()),
         (Torus(2, [1.0, 0.5]), [0.4, 1.5], (3,), None),

@@ -63,15 +63,23 @@ def _log_gaussian(c: Tensor, scale: Tensor) -> Tensor:
 
 def _log_on_circles(space: Torus, loc: Tensor, x: Tensor, scale: Tensor) -> Tensor:
     radii = torch.tensor(space.radii, dtype=x.dtype, device=x.device)
-    angle, width = space.log(loc, x)[..., None], (scale / radii)[..., None]
+    return (log_on_circle(space.log(loc, x), scale / radii) - radii.log()).sum(-1)
+
+
+def log_on_circle(angle: Tensor, width: Tensor) -> Tensor:
+    """Log-density in the angle, in `[-pi, pi]`, of wrapped Gaussians whose standard deviation is `width` radians."""
     wide = width > WIDE
-    narrow = torch.where(wide, WIDE, width)
-    turns = 2 * math.pi * torch.arange(-TURNS, TURNS + 1, dtype=x.dtype, device=x.device)
+    angle, narrow, broad = (
+        angle[..., None],
+        torch.where(wide, WIDE, width)[..., None],
+        torch.where(wide, width, WIDE)[..., None],
+    )
+    turns = 2 * math.pi * torch.arange(-TURNS, TURNS + 1, dtype=angle.dtype, device=angle.device)
     direct = torch.logsumexp(-0.5 * ((angle + turns) / narrow) ** 2 - narrow.log(), -1) - 0.5 * math.log(2 * math.pi)
-    waves = torch.arange(1, HARMONICS + 1, dtype=x.dtype, device=x.device)
-    heights = (-0.5 * (waves * torch.where(wide, width, WIDE)) ** 2).exp()
+    waves = torch.arange(1, HARMONICS + 1, dtype=angle.dtype, device=angle.device)
+    heights = (-0.5 * (waves * broad) ** 2).exp()
     fourier = torch.log1p(2 * (heights * (waves * angle).cos()).sum(-1)) - math.log(2 * math.pi)
-    return (torch.where(wide[..., 0], fourier, direct) - radii.log()).sum(-1)
+    return torch.where(wide, fourier, direct)
 
 
 def _log_on_space_form(space: Sphere | ConstantCurvature, loc: Tensor, x: Tensor, scale: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """The Gaussian of a tangent space, wrapped onto the space."""
 
-import math
 from typing import Any
 
 import torch
@@ -10,7 +9,8 @@ from torch.distributions import constraints, register_kl
 from egregium.distributions.frames import from_frame
 from egregium.distributions.on_space import On, OnSpace, number, require_loc, require_space
 from egregium.distributions.preimages import log_wrapped, require_exponential
-from egregium.distributions.uniform import require_one_space
+from egregium.distributions.uniform import Uniform, log_volume, require_one_space
+from egregium.distributions.wrapped_entropy import wrapped_entropy
 from egregium.errors import ShapeError
 from egregium.spaces import Euclidean, Explicit
 
@@ -92,15 +92,21 @@ class WrappedNormal(OnSpace):
         return self._landed(self.space.exp(loc, v)).to(self.loc.dtype)
 
     def entropy(self) -> Tensor:
-        """Differential entropy, `(*batch)`, in nats: on Euclidean spaces.
+        """Differential entropy against the Riemannian volume, `(*batch)`, in nats.
 
-        Raises: `NotImplementedError` on others, where there is no closed form.
+        On Euclidean spaces and tori, on hyperbolic spaces with one scale in all directions, on products of these.
+
+        Raises: `NotImplementedError` elsewhere.
         """
-        if not isinstance(self.space, Euclidean):
-            raise NotImplementedError(
-                f"WrappedNormal on {self.space} has no entropy in closed form: average -log_prob of draws."
-            )
-        return (self.scale.double().log().sum(-1) + 0.5 * self.space.n * math.log(2 * math.pi * math.e)).to(self.loc.dtype)
+        return wrapped_entropy(self.space, self.scale.double()).to(self.loc.dtype)
+
+
+@register_kl(WrappedNormal, Uniform)
+def _wrapped_uniform(p: WrappedNormal, q: Uniform) -> Tensor:
+    """Where the entropy is known: on tori."""
+    require_one_space(p, q)
+    value = (log_volume(q.space) - wrapped_entropy(p.space, p.scale.double())).to(p.loc.dtype)
+    return value.expand(torch.broadcast_shapes(value.shape, q.batch_shape))
 
 
 @register_kl(WrappedNormal, WrappedNormal)
