@@ -1,4 +1,4 @@
-"""Entropies of wrapped Gaussians: as flat ones where they are narrow, as uniform ones where wide; in the plane by another rule."""
+"""Entropies of wrapped Gaussians against quadrature, with their gradients, and where there is no formula."""
 
 import math
 
@@ -45,6 +45,9 @@ def test_gradients_in_scale_and_curvature() -> None:
         slope = torch.autograd.functional.jacobian(lambda k: wrapped_entropy(ConstantCurvature(3, k), scale), k)
         ends = [wrapped_entropy(ConstantCurvature(3, -abs(k + step)), scale) for step in (-2e-4, -1e-4)]
         assert abs(slope - (ends[1] - ends[0]) / 1e-4) < 1e-3  # a one-sided difference
+    each = torch.autograd.functional.jacobian(lambda s: wrapped_entropy(Hyperbolic(3), s), scale)
+    together = torch.autograd.functional.jacobian(lambda s: wrapped_entropy(Hyperbolic(3), s.expand(3)), scale[0])
+    torch.testing.assert_close(each, together.expand(3) / 3)
     assert torch.autograd.gradcheck(
         lambda s: wrapped_entropy(Torus(3), s), (torch.tensor([0.2, 1.0, 3.0]).double().requires_grad_(),)
     )

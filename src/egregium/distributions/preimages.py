@@ -68,12 +68,8 @@ def _log_on_circles(space: Torus, loc: Tensor, x: Tensor, scale: Tensor) -> Tens
 
 def log_on_circle(angle: Tensor, width: Tensor) -> Tensor:
     """Log-density in the angle, in `[-pi, pi]`, of wrapped Gaussians whose standard deviation is `width` radians."""
-    wide = width > WIDE
-    angle, narrow, broad = (
-        angle[..., None],
-        torch.where(wide, WIDE, width)[..., None],
-        torch.where(wide, width, WIDE)[..., None],
-    )
+    wide, angle = width > WIDE, angle[..., None]
+    narrow, broad = torch.where(wide, WIDE, width)[..., None], torch.where(wide, width, WIDE)[..., None]
     turns = 2 * math.pi * torch.arange(-TURNS, TURNS + 1, dtype=angle.dtype, device=angle.device)
     direct = torch.logsumexp(-0.5 * ((angle + turns) / narrow) ** 2 - narrow.log(), -1) - 0.5 * math.log(2 * math.pi)
     waves = torch.arange(1, HARMONICS + 1, dtype=angle.dtype, device=angle.device)
@@ -83,24 +79,20 @@ def log_on_circle(angle: Tensor, width: Tensor) -> Tensor:
 
 
 def _log_on_space_form(space: Sphere | ConstantCurvature, loc: Tensor, x: Tensor, scale: Tensor) -> Tensor:
-    trig, r = Trigonometry(space.curvature), space.dist(loc, x)
-    if isinstance(space, ConstantCurvature):
-        trig = space.trigonometry
-    across = space.dim - 1
+    trig = space.trigonometry if isinstance(space, ConstantCurvature) else Trigonometry(space.curvature)
+    r, across, curved = space.dist(loc, x), space.dim - 1, plain(space.curvature) > 0
+    if curved and not across:
+        root = torch.as_tensor(trig.curvature, dtype=r.dtype, device=r.device).sqrt()
+        return log_on_circle(root * r, root * scale[..., 0]) + root.log()
     c = to_frame(space, loc, space.log(loc, x))
-    white = (c / scale).square().sum(-1)
-    constant = -scale.log().sum(-1) - 0.5 * space.dim * math.log(2 * math.pi)
-    if plain(space.curvature) <= 0:
-        return constant - 0.5 * white - across * trig.sinc(r).log()
+    if not curved:
+        return _log_gaussian(c, scale) - across * trig.sinc(r).log()
     away = r > 0
-    safe = torch.where(away, r, 1.0)
-    others = _around(white / safe**2, safe, across, trig, scale)
-    short = -0.5 * white
-    if across:
-        sine = torch.where(away, _sine(space, trig, loc, x, r), 1.0).log()
-        short = short + across * torch.where(away, safe.log() - sine, 0.0)
-        others = others - across * sine
-    return constant + torch.where(away | (across == 0), torch.logaddexp(short, others), short)
+    safe, sine = torch.where(away, r, 1.0), torch.where(away, _sine(space, trig, loc, x, r), 1.0)
+    shortest = _log_gaussian(c, scale) + across * (safe / sine).log().where(away, 0.0)
+    slope = (c / scale).square().sum(-1) / safe**2
+    others = _log_gaussian(torch.zeros_like(c), scale) + _around(slope, safe, across, trig, scale) - across * sine.log()
+    return torch.where(away, torch.logaddexp(shortest, others), shortest)
 
 
 def _around(slope: Tensor, r: Tensor, across: int, trig: Trigonometry, scale: Tensor) -> Tensor:
