@@ -6,11 +6,12 @@ import pytest
 import torch
 from tests.distributions.instances import ALL, Instance, points
 from torch import Tensor
+from torch.distributions import Categorical, Independent, MixtureSameFamily
 
-from egregium.distributions import RiemannianNormal, Uniform, WrappedNormal
+from egregium.distributions import RiemannianNormal, Uniform, VonMisesFisher, WrappedNormal
 from egregium.distributions.on_space import OnSpace
 from egregium.errors import OptionError, ShapeError, TensorError
-from egregium.spaces import Explicit, Hyperbolic, Product, Scaled
+from egregium.spaces import Explicit, Hyperbolic, Product, Scaled, Sphere
 
 DRAWS = 8_000
 LIKELY = 4.8  # standard errors: of some 300 statistics none is farther off, but for one in 2000 tries
@@ -170,6 +171,17 @@ def test_refusals(one: Instance) -> None:
         one.make(object(), **one.parameters)
     with pytest.raises(OptionError):
         one.make(Scaled(Hyperbolic(2), 1.0) if one.make is not WrappedNormal else Product(one.space, p=1), **one.parameters)
+
+
+def test_mixtures_and_independence() -> None:
+    """As torch combines its own."""
+    loc = points(Sphere(2), 4)
+    parts = VonMisesFisher(Sphere(2), loc, torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    mixture = MixtureSameFamily(Categorical(torch.ones(4).double()), parts)
+    x = mixture.sample((6,))
+    assert x.shape == (6, 3)
+    torch.testing.assert_close(mixture.log_prob(x), parts.log_prob(x[:, None]).logsumexp(-1) - math.log(4))
+    torch.testing.assert_close(Independent(parts, 1).log_prob(loc), parts.log_prob(loc).sum())
 
 
 def test_an_unfit_sampler_would_be_found() -> None:

@@ -42,8 +42,9 @@ class On(constraints.Constraint):
 class OnSpace(Distribution):
     """A density against the Riemannian volume of `space`, of points `(*sample, *batch, width)`.
 
-    Computed in float64 and rounded to the dtype of the parameters, or of the points, in the end. Draws use torch's global
-    generator. Attributes named in `event_dims` are the parameters, with as many axes behind the batch as it says.
+    Batch shapes broadcast, as those of all distributions of torch do. Computed in float64 and rounded to the dtype of the
+    parameters in the end. Draws use torch's global generator. Attributes named in `event_dims` are the parameters, with as many
+    axes behind the batch as it says.
     """
 
     event_dims: ClassVar[Mapping[str, int]] = {}

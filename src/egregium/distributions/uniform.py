@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import constraints, register_kl
+from torch.distributions import register_kl
 
-from egregium.distributions.on_space import On, OnSpace
+from egregium.distributions.on_space import OnSpace
 from egregium.errors import OptionError
 from egregium.numerics.gamma import log_sphere_area
 from egregium.spaces import Explicit, Product, Scaled, Sphere, Torus
@@ -51,10 +51,6 @@ class Uniform(OnSpace):
         new = super().expand(batch_shape, _instance)
         new.dtype = self.dtype
         return new
-
-    @property
-    def support(self) -> constraints.Constraint:
-        return On(self.space)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Points `(*sample_shape, *batch_shape, width)`."""
