@@ -1,6 +1,7 @@
 """What every density keeps: shapes, support, float32, gradients; draws that fit the density and move as its mass does."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -171,6 +172,19 @@ def test_refusals(one: Instance) -> None:
         one.make(object(), **one.parameters)
     with pytest.raises(OptionError):
         one.make(Scaled(Hyperbolic(2), 1.0) if one.make is not WrappedNormal else Product(one.space, p=1), **one.parameters)
+
+
+@pytest.mark.parametrize("kind", [VonMisesFisher, RiemannianNormal], ids=lambda kind: kind.__name__)
+def test_parameters_that_nobody_checked(kind: Callable[..., OnSpace]) -> None:
+    """NaN comes out as NaN, or is refused; nothing hangs."""
+    space = Sphere(2) if kind is VonMisesFisher else Hyperbolic(2)
+    p = kind(space, points(space), torch.tensor(torch.nan), validate_args=False)
+    assert bool(p.log_prob(points(space)).isnan())
+    if kind is VonMisesFisher:
+        assert bool(p.sample((3,)).isnan().all())
+    else:
+        with pytest.raises(OptionError, match="overflow"):
+            p.sample((3,))
 
 
 def test_mixtures_and_independence() -> None:

@@ -50,7 +50,7 @@ def _half_versines(n: int, kappa: Tensor) -> Tensor:
         u = b * z / (1 - (1 - b) * z)
         ahead = 2 * b / (1 + b)  # 1 - x, x the centre of the envelope
         gain = k * (ahead - 2 * u) + n * ((1 + b) * (0.5 + (1 - b) * u / (2 * b))).log()
-        good = gain >= torch.rand_like(k).log()
+        good = ~(gain < torch.rand_like(k).log())  # so that NaN ends
         drawn[left[good]] = u[good].clamp(0, 1)
         left = left[~good]
     return drawn

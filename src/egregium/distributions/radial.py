@@ -92,7 +92,7 @@ class Radial:
             r = torch.where(inside, low + u - below, outside)
             envelope = torch.where(inside, 0.0, -tail)
             gain = self._fixed(r.clamp_min(0), s) - top - envelope
-            good = (r > 0) & (gain >= torch.rand_like(s).log())
+            good = ~((r <= 0) | (gain < torch.rand_like(s).log()))  # so that NaN ends
             drawn[rows[good]] = r[good]
             rows = rows[~good]
         return drawn
