@@ -19,7 +19,7 @@ from torch import Tensor
 from egregium.errors import OptionError, TensorError
 from egregium.numerics.compensated import dot, rejection
 from egregium.numerics.trigonometry import Trigonometry
-from egregium.spaces.explicit import require_dimension, root
+from egregium.spaces.explicit import plain, require_dimension, root
 from egregium.spaces.space_form import SpaceForm
 
 LEAST = 1e-150  # radius, whose square is a normal number still
@@ -59,7 +59,7 @@ class ConstantCurvature(SpaceForm):
             raise OptionError(f"{kind}(curvature): the curvature must be finite; got {self.curvature}.")
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.n}, curvature={float(self.curvature):g})"
+        return f"{type(self).__name__}({self.n}, curvature={plain(self.curvature):g})"
 
     @property
     def dim(self) -> int:
@@ -71,7 +71,7 @@ class ConstantCurvature(SpaceForm):
 
     @property
     def injectivity_radius(self) -> float:
-        curvature = float(self.curvature)
+        curvature = plain(self.curvature)
         return torch.pi / curvature**0.5 if curvature > 0 else torch.inf
 
     @property
@@ -85,7 +85,7 @@ class ConstantCurvature(SpaceForm):
         return Trigonometry(curvature.double() if isinstance(curvature, Tensor) else float(curvature))
 
     def require_inside(self, *points: Tensor) -> None:
-        depth = max(0.0, -float(self.curvature)) ** 0.5
+        depth = max(0.0, -plain(self.curvature)) ** 0.5
         for z in points:
             if depth > 0 and bool(depth * torch.stack(z.detach().aminmax()).abs().amax() > DEEPEST):
                 raise TensorError(
@@ -135,7 +135,8 @@ class ConstantCurvature(SpaceForm):
         of = _Triangle.of(self.trigonometry, z0, z1)
         slope = 1 / of.trig.sinc(of.side)
         across = slope * of.end_sine / of.start_stretch
-        return slope * of.outward * of.start.u + across * of.across
+        way = slope * of.outward * of.start.u + across * of.across
+        return torch.where(of.at_centre, slope * of.way_at_centre, way) if way.requires_grad else way
 
     def _exp(self, z: Tensor, v: Tensor) -> Tensor:
         trig, at = self.trigonometry, _Polar.of(z)
@@ -148,8 +149,12 @@ class ConstantCurvature(SpaceForm):
         # Towards the origin the two ways there nearly cancel, so that their difference is taken first.
         inwards = trig.sine(at.r - length) + there * sinc * _ratio(square, length + radial.abs())
         line = torch.where(radial < 0, inwards, outwards) * at.u + sinc * across
+        outward = at.r * stretch * radial
+        if line.requires_grad:  # at the origin directions have no gradient, but these forms have the one that is
+            line = torch.where(at.r == 0, cosine * z + sinc * v, line)
+            outward = torch.where(at.r == 0, dot(z, v), outward)
         sine = root(dot(line, line))
-        cosine = there * cosine - self._kappa * at.r * stretch * sinc * radial
+        cosine = there * cosine - self._kappa * sinc * outward
         return line * _ratio(trig.arc(sine, cosine), sine)
 
     def _transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
@@ -241,14 +246,26 @@ class _Triangle:
         products = self.start_sine * self.end_sine
         square = trig.sine(0.5 * self.rise) ** 2 + products * self.versine
         if square.requires_grad:
-            centre = (self.start.r == 0) | (self.end.r == 0)
-            square = torch.where(centre, self._from_centre, square)
+            square = torch.where(self.at_centre, self._from_centre, square)
         if not isinstance(curvature, Tensor) and curvature <= 0:
             return 2 * trig.arc(root(square), square)
         rest = trig.cosine(0.5 * (self.start.r + self.end.r)) ** 2 + curvature * products * (1 - self.versine)
         if square.requires_grad:
-            rest = torch.where(centre, rest.detach() - curvature * (square - square.detach()), rest)
+            rest = torch.where(self.at_centre, rest.detach() - curvature * (square - square.detach()), rest)
         return 2 * trig.arc(root(square), root(rest))
+
+    @property
+    def at_centre(self) -> Tensor:
+        """Whether an end is the origin, `(N, 1)`."""
+        return (self.start.r == 0) | (self.end.r == 0)
+
+    @property
+    def way_at_centre(self) -> Tensor:
+        """The logarithm times `s(d) / d` from or to the origin, where directions have no gradient but this form of it has."""
+        trig, z0, z1, u = self.trig, self.z0, self.z1, self.start.u
+        narrow = 1 / trig.sinc(self.start.r)
+        forward = narrow * z1 + (trig.cosine(self.start.r) - narrow) * dot(z1, u) * u
+        return trig.sinc(self.end.r) * forward - trig.cosine(self.end.r) * z0 / narrow
 
     @property
     def _from_centre(self) -> Tensor:
@@ -271,8 +288,9 @@ class _Triangle:
         last = torch.cat([arriving, self.start_sine * self.sine], -1)
         cosine = dot(first, last)
         sine = first[:, :1] * last[:, 1:] - first[:, 1:] * last[:, :1]
+        cosine = torch.where((cosine == 0) & (sine == 0), 1.0, cosine)  # between equal points
         size = torch.hypot(cosine, sine)
-        return torch.where(size > 0, _ratio(cosine, size), 1.0), _ratio(sine, size)
+        return cosine / size, sine / size
 
 
 def _ratio(a: Tensor, b: Tensor) -> Tensor:

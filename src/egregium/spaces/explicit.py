@@ -237,3 +237,8 @@ def require_dimension(kind: str, n: int) -> None:
     """
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise OptionError(f"{kind}(n): n must be a whole number of at least 1; got {n!r}.")
+
+
+def plain(x: float | Tensor) -> float:
+    """A number without its gradient."""
+    return float(x.detach() if isinstance(x, Tensor) else x)

@@ -10,7 +10,7 @@ from torch import Tensor
 from egregium.errors import OptionError, TensorError
 from egregium.numerics.compensated import dot
 from egregium.spaces.constant_curvature import ConstantCurvature
-from egregium.spaces.explicit import root
+from egregium.spaces.explicit import plain, root
 from egregium.spaces.points import require_points
 
 
@@ -36,9 +36,9 @@ class Hyperbolic(ConstantCurvature):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not float(self.curvature) < 0:
+        if not plain(self.curvature) < 0:
             raise OptionError(
-                f"Hyperbolic(n, curvature): the curvature must be negative; got {float(self.curvature):g}. Sphere is positive, "
+                f"Hyperbolic(n, curvature): the curvature must be negative; got {plain(self.curvature):g}. Sphere is positive, "
                 "ConstantCurvature may be anything."
             )
 
@@ -90,7 +90,7 @@ class Hyperbolic(ConstantCurvature):
 
     def _back(self, x: Tensor, function: Callable[[Tensor], Tensor], ball: bool = False) -> Tensor:
         (x,) = self.prepare(x, names=("x",))
-        if ball and bool((float(self._root) * torch.linalg.vector_norm(x.detach().double(), dim=-1) >= 1).any()):
-            raise TensorError(f"points of the ball lie within {1 / float(self._root):.6g} of its centre; got others.")
+        if ball and bool((plain(self._root) * torch.linalg.vector_norm(x.detach().double(), dim=-1) >= 1).any()):
+            raise TensorError(f"points of the ball lie within {1 / plain(self._root):.6g} of its centre; got others.")
         rows = x.reshape(-1, self.n).double()
         return self._moved(rows, function).to(x.dtype).reshape(x.shape)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from egregium.errors import OptionError
-from egregium.spaces.explicit import Explicit
+from egregium.spaces.explicit import Explicit, plain
 from egregium.spaces.immersed import Immersed
 
 
@@ -20,11 +20,11 @@ class Rescaled:
     s: float | Tensor
 
     def __post_init__(self) -> None:
-        if not 0 < float(self.s) < math.inf:
-            raise OptionError(f"Scaled(space, s): the scale must be positive and finite; got {float(self.s):g}.")
+        if not 0 < plain(self.s) < math.inf:
+            raise OptionError(f"Scaled(space, s): the scale must be positive and finite; got {plain(self.s):g}.")
 
     def __repr__(self) -> str:
-        return f"Scaled({self.space!r}, {float(self.s):g})"
+        return f"Scaled({self.space!r}, {plain(self.s):g})"
 
     @property
     def dim(self) -> int:
@@ -68,7 +68,7 @@ class Scaled(Rescaled, Explicit):
 
     @property
     def injectivity_radius(self) -> float:
-        return float(self.s) * self.space.injectivity_radius
+        return plain(self.s) * self.space.injectivity_radius
 
     def require_inside(self, *points: Tensor) -> None:
         self.space.require_inside(*points)

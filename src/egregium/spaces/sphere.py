@@ -141,7 +141,10 @@ class Sphere(SpaceForm, Immersed):
 
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
         chords = _chords(z0, z1)
-        return _angle(*chords) * self._direction(z0, *chords)
+        way = _angle(*chords) * self._direction(z0, *chords)
+        if way.requires_grad:  # between equal points directions have no gradient, but the logarithm has
+            way = torch.where((z0 == z1).all(-1, keepdim=True), _across(z1 - z0, z0), way)
+        return way
 
     def _transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
         """A rotation in the plane of both ends."""

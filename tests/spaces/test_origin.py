@@ -1,0 +1,45 @@
+"""At the origin of normal coordinates and between equal points directions have no gradient: exponentials and logarithms do."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from egregium.spaces import ConstantCurvature, Hyperbolic, Sphere
+
+GENERATOR = torch.Generator().manual_seed(0)
+X, V = torch.randn(2, 1, 3, generator=GENERATOR, dtype=torch.float64).unbind()
+ORIGIN = torch.zeros(1, 3, dtype=torch.float64)
+CURVATURES = [-1.0, 0.0, 0.5, torch.tensor(-0.7).double(), torch.tensor(0.7).double()]
+
+
+@pytest.mark.parametrize("rule", ["exp", "log from", "log to"])
+@pytest.mark.parametrize("curvature", CURVATURES, ids=str)
+def test_gradients_at_the_origin(curvature: float | Tensor, rule: str) -> None:
+    space = Hyperbolic(3) if curvature == -1 else ConstantCurvature(3, curvature)
+    rules: dict[str, Callable[[Tensor], Tensor]] = {
+        "exp": lambda z: space.exp(z, V),
+        "log from": lambda z: space.log(z, X),
+        "log to": lambda z: space.log(X, z),
+    }
+    found = torch.autograd.functional.jacobian(rules[rule], ORIGIN)[0, :, 0]  # type: ignore[index]
+    steps = 1e-6 * torch.eye(3, dtype=torch.float64)
+    expected = torch.stack([(rules[rule](h[None]) - rules[rule](-h[None]))[0] / 2e-6 for h in steps], -1)
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)  # differences of 1e-6 have errors of 1e-10
+
+
+def test_logarithms_between_equal_points() -> None:
+    """The part of a step that is tangent, on spheres as elsewhere."""
+    x = torch.tensor([0.6, 0.0, 0.8], dtype=torch.float64)
+    tangent = torch.eye(3, dtype=torch.float64) - x[:, None] * x
+    for sign, rule in ((1, lambda y: Sphere(2).log(x, y)), (-1, lambda y: Sphere(2).log(y, x))):
+        torch.testing.assert_close(torch.autograd.functional.jacobian(rule, x), sign * tangent, rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("z", [ORIGIN, X], ids=["origin", "elsewhere"])
+def test_transport_between_equal_points_with_a_learned_curvature(z: Tensor) -> None:
+    curvature = torch.tensor(-0.7, dtype=torch.float64, requires_grad=True)
+    carried = Hyperbolic(3, curvature).transport(z, z, V)
+    torch.testing.assert_close(carried, V, rtol=1e-14, atol=1e-14)
+    assert torch.autograd.grad(carried.sum(), curvature)[0].abs() < 1e-14
