@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # what type checkers and editors read; _FACE is what runs, and a test keeps the two equal
-    from egregium import data, models, report
+    from egregium import data, distributions, models, report
     from egregium.distributions import AggregatePosterior
     from egregium.errors import EgregiumError, NotConvergedError
     from egregium.geodesics import Geodesic, SupportGraph, connect, solvers
@@ -50,12 +50,23 @@ if TYPE_CHECKING:  # what type checkers and editors read; _FACE is what runs, an
         volume,
         wasserstein,
     )  # fmt: skip
-    from egregium.spaces import Euclidean, Pullback, charts
+    from egregium.spaces import (
+        ConstantCurvature,
+        Euclidean,
+        Hyperbolic,
+        Product,
+        Pullback,
+        Scaled,
+        Sphere,
+        Torus,
+        charts,
+    )  # fmt: skip
     from egregium.status import Status
 
 _FACE = {
     "egregium": (
         "data",
+        "distributions",
         "models",
         "report",
     ),
@@ -106,8 +117,14 @@ _FACE = {
         "wasserstein",
     ),
     "egregium.spaces": (
+        "ConstantCurvature",
         "Euclidean",
+        "Hyperbolic",
+        "Product",
         "Pullback",
+        "Scaled",
+        "Sphere",
+        "Torus",
         "charts",
     ),
     "egregium.status": ("Status",),
@@ -116,15 +133,21 @@ _SOURCE = {name: source for source, names in _FACE.items() for name in names}
 
 __all__ = [
     "AggregatePosterior",
+    "ConstantCurvature",
     "EgregiumError",
     "Euclidean",
     "Geodesic",
+    "Hyperbolic",
     "LatentModel",
     "NotConvergedError",
+    "Product",
     "Pullback",
+    "Scaled",
+    "Sphere",
     "Status",
     "Study",
     "SupportGraph",
+    "Torus",
     "angle",
     "ball_volume",
     "charts",
@@ -135,6 +158,7 @@ __all__ = [
     "curvature",
     "data",
     "distance",
+    "distributions",
     "exp",
     "fit",
     "flatness",
