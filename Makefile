@@ -3,7 +3,7 @@
 #   make study                      the main job: 30 trainings x 100 pairs of handwritten digits, and its report
 #   make test                       style, import floors, types, tests and doctests
 #   make test-slow                  the tests marked slow, alone
-#   make bench                      speed, large decoders, growth (installs the extra `bench`); ARGS="--quick", "--device cuda"
+#   make bench                      speed, large decoders, growth, spaces (installs the extra `bench`); ARGS="--quick", "--device cuda"
 #   make study TORCH_INDEX=ADDRESS  take PyTorch from another package index as well, for example its CPU-only builds
 #   make study RUN=FOLDER ARGS="--models 5 --latent-dim 8"
 
@@ -43,7 +43,7 @@ test-slow: $(VENV)/.installed-test
 	$(BIN)/pytest -m slow
 
 bench: $(VENV)/.installed-bench
-	@for study in speed large crossing growth; do \
+	@for study in speed large crossing growth spaces; do \
 	  echo; echo "# $$study"; $(BIN)/python benchmarks/$$study.py $(ARGS) || exit 1; \
 	done
 

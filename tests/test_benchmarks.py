@@ -65,6 +65,20 @@ def test_growth(benchmark, capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     assert (tmp_path / "growth.png").stat().st_size > 10_000
 
 
+def test_spaces(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark("spaces").main(["--quick"])
+    printed = capsys.readouterr().out
+    assert "Hyperbolic(2, curvature=-1)" in printed and "d(x, x)" in printed
+
+
+def test_the_truth_of_spaces_agrees_in_all_coordinates(benchmark) -> None:
+    exactness = benchmark("exactness")
+    z0, z1 = ([exactness.mpf(a) for a in z] for z in ((0.3, -0.8), (1.1, 0.4)))
+    for kind, others in ((exactness.normal(-1), ("SHEET", "BALL")), (exactness.normal(1), ("UNIT", "STEREOGRAPHIC"))):
+        for other in (getattr(exactness, name) for name in others):
+            assert abs(other.distance(other.store(z0), other.store(z1)) - kind.distance(z0, z1)) < 1e-100
+
+
 def test_the_exponent_of_a_power_is_the_power(benchmark) -> None:
     growth = benchmark("growth").Growth
     assert growth.exponent([1, 2, 4, 8], [3 * k**1.5 for k in (1, 2, 4, 8)]) == pytest.approx(1.5)

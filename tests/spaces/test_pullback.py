@@ -124,7 +124,7 @@ def test_dimension() -> None:
         (lambda: Pullback(3), DecoderError, "callable"),  # type: ignore[arg-type]
         (lambda: Pullback(MEMBERS[0], dim=0), OptionError, "at least 1"),
         (lambda: Pullback(MEMBERS[0], dim=3, base=Euclidean(2)), OptionError, "contradicts"),
-        (lambda: Pullback(MEMBERS[0], base="plane"), OptionError, "Euclidean space so far"),  # type: ignore[arg-type]
+        (lambda: Pullback(MEMBERS[0], base="plane"), OptionError, "takes an explicit space"),  # type: ignore[arg-type]
         (
             lambda: Pullback(MEMBERS[0], uncertainty=1.0),
             OptionError,

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -9,17 +10,18 @@ from torch import Tensor
 
 from egregium.errors import NotConvergedError, OptionError, ShapeError
 from egregium.geodesics.attempts import Solved, solve
-from egregium.geodesics.closed import closed_form
+from egregium.geodesics.closed import by_factors, closed_form
 from egregium.geodesics.differentiable import with_gradients
-from egregium.geodesics.geodesic import Geodesic
+from egregium.geodesics.geodesic import Geodesic, shorter
 from egregium.geodesics.metric_table import MetricTable
-from egregium.geodesics.options import ROUGH, Options, require_on_fail, require_space
+from egregium.geodesics.options import ROUGH, Options, require_immersed, require_on_fail, require_space
 from egregium.geodesics.problem import Problem
+from egregium.geodesics.rays import OnBase
 from egregium.geodesics.solvers import Solver
 from egregium.geodesics.starts import followed
 from egregium.geodesics.support import SupportGraph
 from egregium.numerics.derivatives import row_chunks
-from egregium.protocols import ClosedForm, ImmersedSpace
+from egregium.protocols import ClosedForm, Composite, ImmersedSpace, Space
 from egregium.spaces.points import flat
 from egregium.status import describe
 
@@ -29,7 +31,7 @@ BUDGET = 1 << 27
 
 
 def connect(
-    space: ImmersedSpace,
+    space: Space,
     z0: Tensor,
     z1: Tensor,
     *,
@@ -78,23 +80,40 @@ def connect(
     >>> round(g.length.item(), 7), g.status.item()
     (2.236068, 0)
     """
-    start, end = _prepared(space, z0, z1, on_fail)
-    options = Options.checked(solver, rtol, support, max_steps, start.dtype)
-    if isinstance(space, ClosedForm):
-        result = closed_form(space, start, end)
-    else:
-        with torch.no_grad():
-            result = _connected(space, start.detach(), end.detach(), options, starts, progress)
-    if on_fail == "raise":
-        require_converged(result)
-    return with_gradients(space, result, start, end, differentiable)
-
-
-def _prepared(space: ImmersedSpace, z0: Tensor, z1: Tensor, on_fail: str) -> tuple[Tensor, Tensor]:
     require_on_fail(on_fail)
     require_space(space)
     start, end = space.prepare(z0, z1)
-    return start, end
+    options = Options.checked(solver, rtol, support, max_steps, start.dtype)
+    if isinstance(space, ClosedForm):
+        result = closed_form(space, start, end)
+    elif isinstance(space, Composite):
+        result = _by_factors(space, start, end, options, starts, progress, differentiable)
+    else:
+        immersed = require_immersed(space)
+        with torch.no_grad():
+            result = _shortest_way(immersed, start.detach(), end.detach(), options, starts, progress)
+        result = with_gradients(immersed, result, start, end, differentiable)
+    if on_fail == "raise":
+        require_converged(result)
+    return result
+
+
+def _by_factors(
+    space: Composite, z0: Tensor, z1: Tensor, options: Options, starts: Starts, progress: bool, differentiable: bool
+) -> Geodesic:
+    if options.support is not None:
+        raise OptionError("a support is of one space: join the factors of a product by themselves to give them theirs.")
+    curves = [space.split(curve) for curve in _as_curves(starts)]
+    chosen = {} if options.automatic else {"solver": options.solver, "max_steps": options.max_steps}
+
+    def join(place: int, a: Tensor, b: Tensor) -> Geodesic:
+        own = [curve[place] for curve in curves] or None
+        return connect(
+            space.factors[place], a, b, rtol=options.rtol, starts=own, on_fail="mark", progress=progress,
+            differentiable=differentiable, **chosen,
+        )  # fmt: skip
+
+    return by_factors(space, z0, z1, join)
 
 
 def require_converged(result: Geodesic) -> None:
@@ -108,6 +127,21 @@ def require_converged(result: Geodesic) -> None:
             "Decoders with kinks (ReLU) often stall: eg.check tells.",
             result,
         )
+
+
+def _shortest_way(
+    space: ImmersedSpace, start: Tensor, end: Tensor, options: Options, starts: Starts, progress: bool
+) -> Geodesic:
+    """The shortest of the ways round a base that closes up; where starts are given, the first says which way."""
+    base = getattr(space, "base", None)
+    if base is None:
+        return _connected(space, start, end, options, starts, progress)
+    curves = _as_curves(starts)
+    ways = base.turns(curves[0][..., -1, :].to(end), end)[:1] if curves else base.turns(start, end)
+    best = _connected(space, start, ways[0], options, starts, progress)
+    for way in ways[1:]:
+        best = shorter(best, _connected(space, start, way, options, starts, progress))
+    return replace(best, curve=OnBase(base, best.curve)) if base.width != base.dim else best
 
 
 def _connected(space: ImmersedSpace, start: Tensor, end: Tensor, options: Options, starts: Starts, progress: bool) -> Geodesic:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -23,6 +23,15 @@ class Curve(Rows):
 
     def __len__(self) -> int:
         return len(self.knots)
+
+    @property
+    def width(self) -> int:
+        """Numbers per point."""
+        return self.values.shape[-1]
+
+    def to(self, *args: Any, **kwargs: Any) -> "Curve":
+        """Moved or cast as by `Tensor.to`."""
+        return Curve(*(part.to(*args, **kwargs) for part in (self.knots, self.values, self.slopes)))
 
     def padded(self, n: int) -> Self:
         """The same curves with at least `n` knots."""

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from egregium.geodesics.curve import Curve
+from egregium.geodesics.rays import Columns, Drawn
 from egregium.status import Status, counts, span
 
 
@@ -41,7 +41,7 @@ class Geodesic:
     initial_velocity: Tensor
     final_velocity: Tensor
     direction_error: Tensor
-    curve: Curve
+    curve: Drawn
     decoder: Callable[[Tensor], Tensor]
 
     @property
@@ -51,7 +51,7 @@ class Geodesic:
 
     def __repr__(self) -> str:
         return (
-            f"Geodesic(batch {tuple(self.length.shape)}, d = {self.curve.values.shape[-1]}, length {span(self.length)}, "
+            f"Geodesic(batch {tuple(self.length.shape)}, d = {self.curve.width}, length {span(self.length)}, "
             f"segments {span(self.segments)}: {counts(self.status)})"
         )
 
@@ -78,19 +78,24 @@ class Geodesic:
         fields = {name: getattr(self, name)[index] for name in PER_ROW}
         return replace(self, **fields, curve=self.curve[places.reshape(-1)])
 
+    def columns(self, place: slice) -> "Geodesic":
+        """Velocities and curves in these coordinates alone, which are those of a factor of a product."""
+        return replace(
+            self, initial_velocity=self.initial_velocity[..., place], final_velocity=self.final_velocity[..., place],
+            curve=Columns(self.curve, place),
+        )  # fmt: skip
+
     def to(self, *args: object, **kwargs: object) -> "Geodesic":
         """All tensors moved or cast as by `Tensor.to`; integer fields keep their dtype."""
         moved = {name: getattr(self, name).to(*args, **kwargs) for name in PER_ROW if getattr(self, name).is_floating_point()}
         place = next(iter(moved.values())).device
         rest = {name: getattr(self, name).to(place) for name in PER_ROW if name not in moved}
-        curve = Curve(*(part.to(*args, **kwargs) for part in vars(self.curve).values()))
-        return replace(self, **moved, **rest, curve=curve)
+        return replace(self, **moved, **rest, curve=self.curve.to(*args, **kwargs))
 
     def _at(self, t: Tensor | float) -> tuple[Tensor, Tensor]:
-        values = self.curve.values
-        t = torch.as_tensor(t, dtype=values.dtype, device=values.device)
-        shape = (*self.length.shape, *t.shape, values.shape[-1])
-        z, v = self.curve.at(t.reshape(1, -1).expand(len(values), -1))
+        t = torch.as_tensor(t, dtype=self.length.dtype, device=self.length.device)
+        shape = (*self.length.shape, *t.shape, self.curve.width)
+        z, v = self.curve.at(t.reshape(1, -1).expand(len(self.curve), -1))
         return z.reshape(shape), v.reshape(shape)
 
 
@@ -98,3 +103,18 @@ PER_ROW = (
     "length", "energy", "lower", "upper", "second_best", "status", "segments", "steps", "initial_velocity", "final_velocity",
     "direction_error",
 )  # fmt: skip
+
+
+def shorter(g: Geodesic, other: Geodesic) -> Geodesic:
+    """Of two geodesics of each pair the shorter one that is CONVERGED, and the other's length as second best."""
+    wins = other.ok & ~(g.ok & (g.length <= other.length))
+    beaten = torch.where(wins, g.length.where(g.ok, torch.nan), other.length.where(other.ok, torch.nan))
+
+    def chosen(name: str) -> Tensor:
+        mine, theirs = getattr(g, name), getattr(other, name)
+        return torch.where(wins.reshape(wins.shape + (1,) * (mine.ndim - wins.ndim)), theirs, mine)
+
+    fields = {name: chosen(name) for name in PER_ROW}
+    fields["second_best"] = torch.fmin(fields["second_best"], beaten)
+    rows = wins.reshape(-1).nonzero().flatten()
+    return replace(g, **fields, curve=g.curve.updated(rows, other.curve[rows]))

@@ -9,6 +9,7 @@ from egregium.errors import OptionError, ToleranceError
 from egregium.geodesics.solvers import Automatic, Solver, Termination
 from egregium.geodesics.support import SupportGraph
 from egregium.numerics.rounding import least_tolerance
+from egregium.protocols import ImmersedSpace, Space
 
 ROUGH = 1e-4  # tolerances from here on are met roughly, at fewer segments
 FINER = 4
@@ -40,6 +41,19 @@ def require_space(space: object) -> None:
         raise OptionError(
             f"geometry is measured in a space, such as eg.Pullback(decoder); got {type(space).__name__}: wrap it."
         )
+
+
+def require_immersed(space: Space) -> ImmersedSpace:
+    """The space, checked to be one with a decoder, or at least an immersion.
+
+    Raises: `OptionError`.
+    """
+    if not hasattr(space, "immerse"):
+        raise OptionError(
+            f"this needs a space with a decoder, such as eg.Pullback, or one with closed forms; {space!r} has neither: "
+            "measure the factors of a product by themselves."
+        )
+    return space  # type: ignore[return-value]
 
 
 def require_on_fail(on_fail: str) -> None:

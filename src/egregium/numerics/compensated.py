@@ -24,25 +24,19 @@ def two_product(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     product = a * b
     with torch.no_grad():
         (a_high, a_low), (b_high, b_low) = _halves(a), _halves(b)
-        return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
-
-
-def determinant(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
-    """`a d - b c`, right to a few roundings of itself where it is not less than `1e-32` of its terms."""
-    (first, first_error), (second, second_error) = two_product(a, d), two_product(b, c)
-    return (first - second) + (first_error - second_error)
+        error = a_high * b_high - product
+        return product, error.addcmul_(a_high, b_low).addcmul_(a_low, b_high).addcmul_(a_low, b_low)
 
 
 def rejection(v: Tensor, z: Tensor) -> Tensor:
     """The part of each of `v` `(N, n)` orthogonal to `z` `(N, n)`, not zero; right to a few roundings of its own size.
 
-    First along z until the coordinate in which z is largest vanishes, which takes determinants alone, then orthogonally: the
-    second step cannot cancel more than a factor `sqrt(n)`.
+    First what rounding leaves of it when a multiple of z is taken away exactly, then the rest of that along z.
     """
-    place = z.detach().abs().argmax(-1, keepdim=True)
-    largest = z.gather(-1, place)
-    oblique = determinant(largest, z, v.gather(-1, place), v) / largest
-    return oblique - z * (dot(z, oblique) / dot(z, z))
+    square = dot(z, z)
+    along, lost = two_product(dot(v, z).detach() / square.detach(), z)
+    rest = (v - along) - lost
+    return rest - z * (dot(z, rest) / square)
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:

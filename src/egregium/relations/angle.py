@@ -8,14 +8,12 @@ import torch
 from torch import Tensor
 
 from egregium.geodesics.geodesic import Geodesic
-from egregium.numerics.derivatives import jvp
-from egregium.protocols import ImmersedSpace, Measured, Scale
+from egregium.protocols import Measured, Scale, Space
 from egregium.relations.verbs import joined, where_ok
-from egregium.spaces.points import flat
 from egregium.status import worst
 
 
-def angle(space: ImmersedSpace, z: Tensor, z1: Tensor, z2: Tensor, **options: Any) -> Tensor:
+def angle(space: Space, z: Tensor, z1: Tensor, z2: Tensor, **options: Any) -> Tensor:
     """Angle at `z` between the geodesics to `z1` and to `z2`, `(*batch)` radians in [0, pi]; NaN where one has length 0.
 
     Invariant under isometries and under scaling of the metric. Takes the keywords of `connect`, which is called twice.
@@ -29,17 +27,16 @@ def angle(space: ImmersedSpace, z: Tensor, z1: Tensor, z2: Tensor, **options: An
     return where_ok(first.ok & second.ok, between(space, z, first, second))
 
 
-def between(space: ImmersedSpace, z: Tensor, first: Geodesic, second: Geodesic) -> Tensor:
-    """Angle `2 atan2(|a - b|, |a + b|)` of the unit ambient tangents a, b of two geodesics that start at `z`, `(*batch)`."""
+def between(space: Space, z: Tensor, first: Geodesic, second: Geodesic) -> Tensor:
+    """Angle `2 atan2(|a - b|, |a + b|)` of the unit tangents a, b of two geodesics that start at `z`, `(*batch)`."""
     (z,) = space.prepare(z)
-    points = flat(z)
-    _, a = jvp(space.immerse, points, flat(first.initial_velocity))
-    _, b = jvp(space.immerse, points, flat(second.initial_velocity))
-    a, b = a / a.norm(dim=-1, keepdim=True), b / b.norm(dim=-1, keepdim=True)
-    return 2 * torch.atan2((a - b).norm(dim=-1), (a + b).norm(dim=-1)).reshape(z.shape[:-1])
+    a, b = (g.initial_velocity / space.norm(z, g.initial_velocity)[..., None] for g in (first, second))
+    defined = torch.isfinite(a + b).all(-1)
+    a, b = (torch.where(defined[..., None], v, 0.0) for v in (a, b))
+    return where_ok(defined, 2 * torch.atan2(space.norm(z, a - b), space.norm(z, a + b)))
 
 
-def measured(space: ImmersedSpace, z: Tensor, first: Geodesic, second: Geodesic) -> Measured:
+def measured(space: Space, z: Tensor, first: Geodesic, second: Geodesic) -> Measured:
     """That angle with bounds that allow each direction its `direction_error`."""
     with torch.no_grad():
         value = between(space, z, first, second)
@@ -57,7 +54,7 @@ class Angle:
     scale: Scale = "circular"
     invariant_under: str = "isometries and scaling"
 
-    def __call__(self, space: ImmersedSpace, *points: Tensor) -> Measured:
+    def __call__(self, space: Space, *points: Tensor) -> Measured:
         options = {**self.options, "on_fail": "mark"}
         z, z1, z2 = points
         first, second = joined(space, z, z1, options), joined(space, z, z2, options)

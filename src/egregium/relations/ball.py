@@ -8,12 +8,11 @@ from torch import Tensor
 from egregium.errors import NotConvergedError, OptionError, ShapeError
 from egregium.geodesics.measure import extrapolate
 from egregium.geodesics.options import require_on_fail, require_tolerance
-from egregium.geodesics.shooting import spread
 from egregium.numerics.cubature import sphere_rule
 from egregium.numerics.derivatives import row_chunks
 from egregium.numerics.rows import Rows
-from egregium.protocols import ImmersedSpace, Measured, Scale
-from egregium.relations.jacobi import first_conjugate
+from egregium.protocols import ClosedForm, Measured, Scale, Space
+from egregium.relations.jacobi import first_conjugate, spread_of
 from egregium.relations.verbs import where_ok
 from egregium.spaces.points import flat
 from egregium.status import Status, describe, worst
@@ -25,9 +24,7 @@ FINER = 0.003  # of the tolerance asked for: that of one step of a radius
 TOGETHER = 1 << 22
 
 
-def ball_volume(
-    space: ImmersedSpace, center: Tensor, radius: float | Tensor, *, rtol: float = 1e-4, on_fail: str = "raise"
-) -> Tensor:
+def ball_volume(space: Space, center: Tensor, radius: float | Tensor, *, rtol: float = 1e-4, on_fail: str = "raise") -> Tensor:
     r"""Riemannian volume of geodesic balls, `(*batch)`: length at d = 1, area at d = 2.
 
     .. math:: \int_{S^{d-1}} \int_0^r |\det D\exp_c(t u)| \, t^{d-1} dt \, du,
@@ -75,15 +72,17 @@ class BallVolume:
     scale: Scale = "ratio"
     invariant_under: str = "isometries"
 
-    def __call__(self, space: ImmersedSpace, *points: Tensor) -> Measured:
+    def __call__(self, space: Space, *points: Tensor) -> Measured:
         return measured(space, *points, radius=self.radius, rtol=self.rtol)
 
 
-def measured(space: ImmersedSpace, center: Tensor, radius: float | Tensor, rtol: float) -> Measured:
+def measured(space: Space, center: Tensor, radius: float | Tensor, rtol: float) -> Measured:
     """Volumes with their error as bounds, and what became of each ball."""
     (center,) = space.prepare(center, names=("center",))
     require_tolerance(rtol, center.dtype)
-    d = center.shape[-1]
+    if space.width != space.dim and not isinstance(space, ClosedForm):
+        raise OptionError(f"ball_volume needs as many coordinates as dimensions; {space!r} has {space.width} for {space.dim}.")
+    d = space.dim
     if d not in FINEST:
         raise OptionError(
             f"ball_volume integrates over directions, in at most {max(FINEST)} dimensions; got {d}: use volume()."
@@ -91,7 +90,6 @@ def measured(space: ImmersedSpace, center: Tensor, radius: float | Tensor, rtol:
     radii = _radii(center, radius)
     points, size = flat(center), radii.flatten()
     with torch.no_grad():
-        space = space.economical()
         degree, rows = COARSE, torch.arange(len(points), device=points.device)
         best = _Balls.of(space, points, size, degree, rtol)
         while degree < FINEST[d]:
@@ -124,9 +122,9 @@ class _Balls(Rows):
     status: Tensor
 
     @staticmethod
-    def of(space: ImmersedSpace, centers: Tensor, radii: Tensor, degree: int, rtol: float) -> "_Balls":
+    def of(space: Space, centers: Tensor, radii: Tensor, degree: int, rtol: float) -> "_Balls":
         """By rules of so high a `degree` on directions and of half that, whose difference is part of the error, generously."""
-        d = centers.shape[-1]
+        d = space.dim
         segments = min(2 * degree, MOST_SEGMENTS)
         fine, coarse = sphere_rule(d, degree, centers), sphere_rule(d, degree // 2, centers)
         unit, weights = torch.cat([fine[0], coarse[0]]), torch.block_diag(fine[1], coarse[1])
@@ -138,12 +136,12 @@ class _Balls(Rows):
 
 
 def _integrated(
-    space: ImmersedSpace, centers: Tensor, radii: Tensor, unit: Tensor, weights: Tensor, segments: int, rtol: float
+    space: Space, centers: Tensor, radii: Tensor, unit: Tensor, weights: Tensor, segments: int, rtol: float
 ) -> _Balls:
     """By two rules on the directions `unit` `(m, d)`, the finer one first: weights `(2, m)`."""
-    p, d, m = len(centers), centers.shape[-1], len(unit)
+    p, d, m = len(centers), space.dim, len(unit)
     velocity = radii[:, None, None] * (unit @ space.frame(centers).mT)
-    shot = spread(space.immerse, centers.repeat_interleave(m, 0), velocity.flatten(0, 1), FINER * rtol, segments=segments)
+    shot = spread_of(space, centers.repeat_interleave(m, 0), velocity.flatten(0, 1), FINER * rtol, segments)
     density = torch.linalg.det(shot.fields[..., d:].double())  # over t, in units of the radius; D exp is the field over t
     t = torch.linspace(0, 1, segments + 1, dtype=torch.float64, device=centers.device)
     density = torch.cat([torch.full_like(density[:, :1], float(d == 1)), density[:, 1:] / t[1:]], -1)
@@ -152,7 +150,9 @@ def _integrated(
     both, wrong = (found.unflatten(0, (p, 2)) for found in extrapolate(levels))
     status = shot.status.unflatten(0, (p, m)).amax(-1)
     folded = ((density[:, 1:] <= 0).any(-1) | (first_conjugate(shot) <= 1)).unflatten(0, (p, m)).any(-1)
-    if d == 2:
+    if isinstance(space, ClosedForm):
+        folded |= radii > space.injectivity_radius
+    elif d == 2:
         folded |= _crosses_itself(shot.end.unflatten(0, (p, m))[:, weights[0] > 0])
     status = torch.where(folded, status.clamp_min(int(Status.SADDLE)), status)
     status = torch.where(torch.isfinite(both[:, 0]), status, int(Status.NONFINITE)).to(torch.int8)

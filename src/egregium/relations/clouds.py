@@ -9,12 +9,12 @@ from torch import Tensor
 from egregium.errors import OptionError, ShapeError, TensorError
 from egregium.geodesics.geodesic import Geodesic
 from egregium.geodesics.options import require_space
-from egregium.protocols import ImmersedSpace
+from egregium.protocols import Space
 from egregium.relations.verbs import joined
 from egregium.status import Status
 
 
-def cloud(space: ImmersedSpace, points: Tensor, name: str = "points") -> Tensor:
+def cloud(space: Space, points: Tensor, name: str = "points") -> Tensor:
     """`points`, checked to be `(N, d)`, as the space prepares them.
 
     Raises: `OptionError` for what is no space; `ShapeError`, `TensorError`.
@@ -46,7 +46,7 @@ def shares(points: Tensor, weights: Tensor | None, name: str = "weights") -> Ten
     return weights / total
 
 
-def crossed(space: ImmersedSpace, a: Tensor, b: Tensor, options: dict[str, Any]) -> Geodesic:
+def crossed(space: Space, a: Tensor, b: Tensor, options: dict[str, Any]) -> Geodesic:
     """Geodesics from each of a `(N, d)` to each of b `(M, d)`, batch `(N, M)`, by one `connect`; if a is b, half of them.
 
     Lengths that overflow are NONFINITE.
@@ -56,7 +56,7 @@ def crossed(space: ImmersedSpace, a: Tensor, b: Tensor, options: dict[str, Any])
     return replace(g, status=torch.where(torch.isfinite(g.length), g.status, g.status.clamp_min(int(Status.NONFINITE))))
 
 
-def _halved(space: ImmersedSpace, a: Tensor, options: dict[str, Any]) -> Geodesic:
+def _halved(space: Space, a: Tensor, options: dict[str, Any]) -> Geodesic:
     """Geodesics of all pairs, batch `(N, N)`, each measured in one direction and reversed in the other."""
     first, second = torch.triu_indices(len(a), len(a), device=a.device)
     places = torch.zeros(len(a), len(a), dtype=torch.int64, device=a.device)

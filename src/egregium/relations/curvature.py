@@ -13,49 +13,70 @@ do Carmo 1992, Riemannian Geometry, chapter 6; Syrota et al. 2025 (arXiv 2502.13
 
 Every function takes points `(*batch, d)` and refuses decoders with kinks (ReLU), all of whose curvature sits in the kinks;
 `force=True` computes what the smooth pieces have. Decoders whose second derivative jumps (ELU) are valid almost everywhere and
-give a warning. Cost: some `2 d (d + 3)` decoder calls a point, and 700 calls a space for the look at its smoothness.
+give a warning. Explicit spaces know their curvature, and products have that of their factors in blocks. Cost: some
+`2 d (d + 3)` decoder calls a point, and 700 calls a space for the look at its smoothness.
 """
 
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from egregium.errors import DecoderError
+from egregium.errors import DecoderError, OptionError
+from egregium.geodesics.options import require_immersed
+from egregium.numerics.blocks import block_diagonal
 from egregium.numerics.derivatives import jacobian_and_second, orthonormal_frame, row_chunks
 from egregium.numerics.smoothness import Smoothness, smoothness
-from egregium.protocols import ImmersedSpace
+from egregium.protocols import ClosedForm, Composite, ImmersedSpace, Space
+from egregium.relations.verbs import factored
 from egregium.spaces.points import flat
 
 CACHED = 1 << 22
 LOOKED_AT = 16
 
 
-def riemann(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> Tensor:
+def riemann(space: Space, z: Tensor, *, force: bool = False) -> Tensor:
     """Riemann tensor with all indices down, `(*batch, d, d, d, d)`, in latent coordinates.
 
     >>> from egregium.spaces import Euclidean
     >>> riemann(Euclidean(2), torch.zeros(2)).abs().max().item()
     0.0
     """
+    if isinstance(space, ClosedForm):
+        return space.riemann(z)
+    if isinstance(space, Composite):
+        return _blocks(space, z, lambda factor, part: riemann(factor, part, force=force))
     return _computed(space, z, force, lambda at, _: _pulled(at.riemann, at.r))
 
 
-def ricci(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> Tensor:
+def ricci(space: Space, z: Tensor, *, force: bool = False) -> Tensor:
     """Ricci tensor, `(*batch, d, d)`, in latent coordinates."""
+    if isinstance(space, ClosedForm):
+        return space.ricci(z)
+    if isinstance(space, Composite):
+        return _blocks(space, z, lambda factor, part: ricci(factor, part, force=force))
     return _computed(space, z, force, lambda at, _: _pulled(at.ricci, at.r))
 
 
-def scalar(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> Tensor:
+def scalar(space: Space, z: Tensor, *, force: bool = False) -> Tensor:
     """Scalar curvature, `(*batch)`: the sum of the sectional curvatures of all ordered pairs of axes of a frame."""
+    if isinstance(space, ClosedForm):
+        return space.scalar(z)
+    if isinstance(space, Composite):
+        return sum(scalar(factor, part, force=force) for factor, part in _parts(space, z))  # type: ignore[return-value]
     return _computed(space, z, force, lambda at, _: at.ricci.diagonal(dim1=-2, dim2=-1).sum(-1))
 
 
-def sectional(space: ImmersedSpace, z: Tensor, u: Tensor, v: Tensor, *, force: bool = False) -> Tensor:
+def sectional(space: Space, z: Tensor, u: Tensor, v: Tensor, *, force: bool = False) -> Tensor:
     """Curvature of the surface that geodesics along u and v span, `(*batch)`; u and v `(*batch, d)`, NaN where parallel."""
-    z, u, v = space.prepare(z, u, v)
+    z, u, v = space.prepare(z, u, v, names=("z", "u", "v"))
+    if isinstance(space, ClosedForm):
+        return space.sectional(z, u, v)
+    if isinstance(space, Composite):
+        return _of_plane(space, riemann(space, z, force=force), z, u, v)
     a, b = flat(u), flat(v)
 
     def plane(at: "_Bending", rows: slice) -> Tensor:
@@ -70,23 +91,37 @@ def sectional(space: ImmersedSpace, z: Tensor, u: Tensor, v: Tensor, *, force: b
     return _computed(space, z, force, plane)
 
 
-def second_fundamental_form(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> Tensor:
+def second_fundamental_form(space: Space, z: Tensor, *, force: bool = False) -> Tensor:
     """Normal part of the second derivatives, `(*batch, A, d, d)`: ambient normal vectors, bilinear in latent vectors."""
     return _computed(space, z, force, lambda at, _: at.r.mT[:, None] @ at.form @ at.r[:, None])
 
 
-def mean_curvature(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> Tensor:
+def mean_curvature(space: Space, z: Tensor, *, force: bool = False) -> Tensor:
     """Mean curvature vector, `(*batch, A)`: the trace of the second fundamental form over d; zero on minimal surfaces."""
     return _computed(space, z, force, lambda at, _: at.form.diagonal(dim1=-2, dim2=-1).mean(-1))
 
 
-def magnitude(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> Tensor:
+def magnitude(space: Space, z: Tensor, *, force: bool = False) -> Tensor:
     """Norm of the Riemann tensor over `sqrt(2 d (d - 1))`, `(*batch)`: `|K|` if all planes have curvature K, 0 only if flat."""
-    return _computed(space, z, force, lambda at, _: _size(at.riemann) / max(2 * z.shape[-1] * (z.shape[-1] - 1), 1) ** 0.5)
+    unit = max(2 * space.dim * (space.dim - 1), 1) ** 0.5
+    if isinstance(space, ClosedForm):
+        return _size_in_frame(space.riemann(z), space.frame(z)) / unit
+    if isinstance(space, Composite):
+        sizes = [
+            magnitude(factor, part, force=force) * max(2 * factor.dim * (factor.dim - 1), 1) ** 0.5
+            for factor, part in _parts(space, z)
+        ]
+        return torch.linalg.vector_norm(torch.stack(sizes), dim=0) / unit
+    return _computed(space, z, force, lambda at, _: _size(at.riemann) / unit)
 
 
-def rounding(space: ImmersedSpace, z: Tensor, *, force: bool = False) -> Tensor:
+def rounding(space: Space, z: Tensor, *, force: bool = False) -> Tensor:
     """What rounding may leave of curvature where there is none, `64 eps cond(J)^2 |II|^2`, `(*batch)`."""
+
+    if isinstance(space, ClosedForm):
+        return torch.zeros_like(space.prepare(z)[0][..., 0])
+    if isinstance(space, Composite):
+        return sum(rounding(factor, part, force=force) for factor, part in _parts(space, z))  # type: ignore[return-value]
 
     def left(at: "_Bending", _: slice) -> Tensor:
         values = torch.linalg.svdvals(at.r)
@@ -126,8 +161,11 @@ class _Bending:
         return torch.einsum("na,naij->nij", trace, self.form) - torch.einsum("naik,najk->nij", self.form, self.form)
 
 
-def _computed(space: ImmersedSpace, z: Tensor, force: bool, read: Callable[[_Bending, slice], Tensor]) -> Tensor:
+def _computed(space: Space, z: Tensor, force: bool, read: Callable[[_Bending, slice], Tensor]) -> Tensor:
+    space = require_immersed(space)
     (z,) = space.prepare(z)
+    if isinstance(space, ClosedForm) and space.width != space.dim:
+        raise OptionError(f"extrinsic curvature is that of a decoder, or of an immersion without bounds; {space!r} has none.")
     points = flat(z.detach())
     with torch.no_grad():
         width = space.immerse(points[:1]).shape[-1]
@@ -137,6 +175,35 @@ def _computed(space: ImmersedSpace, z: Tensor, force: bool, read: Callable[[_Ben
         parts = [read(_Bending.at(space, points[rows]), rows) for rows in chunks]
     value = torch.cat(parts)
     return value.reshape((*z.shape[:-1], *value.shape[1:]))
+
+
+def _parts(space: Composite, z: Tensor) -> list[tuple[Any, Tensor]]:
+    return [(factor, part) for factor, part in factored(space, *space.prepare(z))]  # type: ignore[attr-defined]
+
+
+def _blocks(space: Composite, z: Tensor, read: Callable[[Any, Tensor], Tensor]) -> Tensor:
+    """A tensor of a product, block diagonal in its factors."""
+    if space.p == 1:
+        raise OptionError("Product(p=1) has no inner product, and so no curvature; p=2 is the Riemannian product.")
+    return block_diagonal([read(factor, part) for factor, part in _parts(space, z)], z.ndim - 1)
+
+
+def _of_plane(space: Any, tensor: Tensor, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """Sectional curvature of the plane of u and v by a Riemann tensor; NaN where they are parallel."""
+    u = u / space.norm(z, u)[..., None]
+    size = space.norm(z, v)
+    for _ in range(2):
+        v = v - space.inner(z, u, v)[..., None] * u
+    across = space.norm(z, v)
+    parallel = across <= 64 * torch.finfo(z.dtype).eps * size
+    v = v / torch.where(parallel, 1.0, across)[..., None]
+    return torch.einsum("...ijkl,...i,...j,...k,...l->...", tensor, u, v, u, v).masked_fill(parallel, torch.nan)
+
+
+def _size_in_frame(tensor: Tensor, frame: Tensor) -> Tensor:
+    """Norm of a covariant tensor `(*batch, w, w, w, w)` in orthonormal frames `(*batch, w, d)`."""
+    inside = torch.einsum("...ijkl,...ia,...jb,...kc,...ld->...abcd", tensor, frame, frame, frame, frame)
+    return torch.linalg.vector_norm(inside.flatten(-4), dim=-1)
 
 
 def _require_smooth(space: ImmersedSpace, points: Tensor, force: bool) -> None:

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from egregium.errors import ModelError
-from egregium.protocols import ImmersedSpace, LatentDensity, Measured, Scale
+from egregium.protocols import LatentDensity, Measured, Scale, Space
 from egregium.relations.verbs import exact
 from egregium.relations.volume import log_volume
 
 
-def log_density(space: ImmersedSpace, z: Tensor, prior: LatentDensity) -> Tensor:
+def log_density(space: Space, z: Tensor, prior: LatentDensity) -> Tensor:
     """`log p(z) - log sqrt(det G(z))`, `(*batch)`: log-density of the generated manifold at `f(z)`, in nats.
 
     Invariant under reparametrisation, because numerator and volume element change by the same factor; `p(z)` alone is not
@@ -47,6 +47,6 @@ class Density:
     scale: Scale = "interval"
     invariant_under: str = "isometries that carry the prior along"
 
-    def __call__(self, space: ImmersedSpace, *points: Tensor) -> Measured:
+    def __call__(self, space: Space, *points: Tensor) -> Measured:
         with torch.no_grad():
             return exact(log_density(space, *points, prior=self.prior))

@@ -7,16 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from egregium.geodesics.options import require_immersed
 from egregium.numerics.cubature import gauss_legendre
 from egregium.numerics.derivatives import jvp
-from egregium.protocols import ImmersedSpace, Measured, Scale
-from egregium.relations.verbs import exact, joined, where_ok
+from egregium.protocols import Composite, Measured, Scale, Space
+from egregium.relations.verbs import exact, factored, joined, where_ok
 from egregium.spaces.points import flat
 
 GAUSS_POINTS = 32
 
 
-def distance(space: ImmersedSpace, z0: Tensor, z1: Tensor, **options: Any) -> Tensor:
+def distance(space: Space, z0: Tensor, z1: Tensor, **options: Any) -> Tensor:
     r"""Geodesic distance `inf_c int |c'(t)| dt` over curves from `z0` to `z1`, `(*batch)`.
 
     Invariant under isometries, hence under reparametrisation (Syrota et al. 2025, Corollary 1). Differentiable in the end
@@ -33,23 +34,27 @@ def distance(space: ImmersedSpace, z0: Tensor, z1: Tensor, **options: Any) -> Te
     return where_ok(g.ok, g.length)
 
 
-def chord(space: ImmersedSpace, z0: Tensor, z1: Tensor) -> Tensor:
+def chord(space: Space, z0: Tensor, z1: Tensor) -> Tensor:
     """Ambient distance `|phi f(z1) - phi f(z0)|` of decoded points, `(*batch)`; invariant under reparametrisation.
 
     Differentiable in the end points; detached where these need no gradient.
     """
     z0, z1 = space.prepare(z0, z1)
+    if isinstance(space, Composite):
+        return space.combined([chord(factor, *ends) for factor, *ends in factored(space, z0, z1)])
+    space = require_immersed(space)
     with torch.set_grad_enabled(torch.is_grad_enabled() and (z0.requires_grad or z1.requires_grad)):
         x0, x1 = space.immerse(flat(z0)), space.immerse(flat(z1))
         return (x1 - x0).norm(dim=-1).reshape(z0.shape[:-1])
 
 
-def straight_length(space: ImmersedSpace, z0: Tensor, z1: Tensor) -> Tensor:
+def straight_length(space: Space, z0: Tensor, z1: Tensor) -> Tensor:
     """Length `int |J (z1 - z0)| dt` of the straight line in latent coordinates, `(*batch)`.
 
     An upper bound of the distance that depends on the coordinates: invariant under affine maps only. By Gauss-Legendre
     quadrature on 32 points. Cost: 160 decoder calls a pair.
     """
+    space = require_immersed(space)
     z0, z1 = space.prepare(z0, z1)
     t, weights = gauss_legendre(GAUSS_POINTS, z0)
     a, b = flat(z0), flat(z1)
@@ -70,7 +75,7 @@ class GeodesicDistance:
     scale: Scale = "ratio"
     invariant_under: str = "isometries"
 
-    def __call__(self, space: ImmersedSpace, *points: Tensor) -> Measured:
+    def __call__(self, space: Space, *points: Tensor) -> Measured:
         g = joined(space, *points, options={**self.options, "on_fail": "mark"})
         return Measured(g.length, g.lower, g.upper, g.status)
 
@@ -84,7 +89,7 @@ class Chord:
     scale: Scale = "ratio"
     invariant_under: str = "isometries that come from reparametrisation"
 
-    def __call__(self, space: ImmersedSpace, *points: Tensor) -> Measured:
+    def __call__(self, space: Space, *points: Tensor) -> Measured:
         with torch.no_grad():
             return exact(chord(space, *points))
 
@@ -98,6 +103,6 @@ class StraightLength:
     scale: Scale = "ratio"
     invariant_under: str = "affine maps"
 
-    def __call__(self, space: ImmersedSpace, *points: Tensor) -> Measured:
+    def __call__(self, space: Space, *points: Tensor) -> Measured:
         with torch.no_grad():
             return exact(straight_length(space, *points))

@@ -9,10 +9,10 @@ from torch import Tensor
 from egregium.errors import NotConvergedError
 from egregium.geodesics.closing import close
 from egregium.geodesics.connect import require_converged
-from egregium.geodesics.options import require_on_fail, require_steps, require_tolerance
+from egregium.geodesics.options import require_immersed, require_on_fail, require_space, require_steps, require_tolerance
 from egregium.geodesics.shooting import MAX_STEPS, shoot
-from egregium.protocols import ClosedForm, ImmersedSpace
-from egregium.relations.verbs import joined, where_ok
+from egregium.protocols import ClosedForm, Composite, Space
+from egregium.relations.verbs import factored, joined, where_ok
 from egregium.spaces.points import flat
 from egregium.status import Status, describe
 
@@ -21,7 +21,7 @@ FINER = 0.1  # of the tolerance asked for: that of one step
 
 
 def exp(
-    space: ImmersedSpace, z: Tensor, v: Tensor, *, rtol: float = 1e-3, max_steps: int | None = None, on_fail: str = "raise"
+    space: Space, z: Tensor, v: Tensor, *, rtol: float = 1e-3, max_steps: int | None = None, on_fail: str = "raise"
 ) -> Tensor:
     r"""Where the geodesic from `z` with velocity `v` is at time 1, `(*batch, d)`.
 
@@ -45,11 +45,15 @@ def exp(
     [1.0, 2.0]
     """
     z, v = space.prepare(z, v, names=("z", "v"))
-    if isinstance(space, ClosedForm):
-        return space.exp(z, v)
     require_tolerance(rtol, z.dtype)
     require_steps(max_steps)
     require_on_fail(on_fail)
+    if isinstance(space, ClosedForm):
+        return space.exp(z, v)
+    if isinstance(space, Composite):
+        options = {"rtol": rtol, "max_steps": max_steps, "on_fail": on_fail}
+        return _together([exp(factor, *part, **options) for factor, *part in factored(space, z, v)])
+    space = require_immersed(space)
     with torch.no_grad():
         shot = shoot(space.economical().immerse, flat(z), flat(v), FINER * rtol, max_steps=max_steps or MAX_STEPS)
     end = shot.end.reshape(z.shape)
@@ -62,7 +66,7 @@ def exp(
     return end
 
 
-def log(space: ImmersedSpace, z0: Tensor, z1: Tensor, **options: Any) -> Tensor:
+def log(space: Space, z0: Tensor, z1: Tensor, **options: Any) -> Tensor:
     """Initial velocity at `z0` of the geodesic that reaches `z1` at time 1, `(*batch, d)`.
 
     A tangent vector whose metric norm is the distance; it transforms by the Jacobian of a reparametrisation. The direction that
@@ -79,9 +83,14 @@ def log(space: ImmersedSpace, z0: Tensor, z1: Tensor, **options: Any) -> Tensor:
     >>> log(Euclidean(2), torch.tensor([1.0, 1.0]), torch.tensor([3.0, 4.0])).tolist()
     [2.0, 3.0]
     """
+    if isinstance(space, Composite) and not isinstance(space, ClosedForm):
+        require_space(space)
+        z0, z1 = space.prepare(z0, z1)  # type: ignore[attr-defined]
+        return _together([log(factor, *part, **options) for factor, *part in factored(space, z0, z1)])
     g = joined(space, z0, z1, options)
     if isinstance(space, ClosedForm):
         return where_ok(g.ok, g.initial_velocity)
+    space = require_immersed(space)
     rtol = options.get("rtol", 1e-3)
     start, end = space.prepare(z0, z1)
     rows = g.ok.flatten().nonzero().flatten()
@@ -98,3 +107,9 @@ def log(space: ImmersedSpace, z0: Tensor, z1: Tensor, **options: Any) -> Tensor:
     if options.get("on_fail", "raise") == "raise":
         require_converged(g)
     return where_ok(g.ok, g.initial_velocity)
+
+
+def _together(parts: list[Tensor]) -> Tensor:
+    """Coordinates of the factors side by side; rows in which one factor failed are NaN."""
+    whole = torch.cat(parts, -1)
+    return where_ok(~whole.isnan().any(-1), whole)

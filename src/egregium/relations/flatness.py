@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from egregium.errors import OptionError, ShapeError
-from egregium.protocols import ImmersedSpace
+from egregium.protocols import Space
 from egregium.relations import curvature
 from egregium.relations.clouds import cloud, crossed, known
 from egregium.relations.stress import embedding
@@ -66,9 +66,7 @@ class Flatness:
         return f"Flatness({self.sentence})"
 
 
-def flatness(
-    space: ImmersedSpace, points: Tensor, *, landmarks: int = LANDMARKS, force: bool = False, **options: Any
-) -> Flatness:
+def flatness(space: Space, points: Tensor, *, landmarks: int = LANDMARKS, force: bool = False, **options: Any) -> Flatness:
     """Test of Corollary 2: is the learned space flat over `points` `(N, d)`, within what is known of its curvature?
 
     `rms |R| * mean d^2`, R the Riemann tensor in the unit of sectional curvature, which is zero exactly where a space is
@@ -118,7 +116,7 @@ def _rms(values: Tensor) -> Tensor:
     return values.square().mean().sqrt()
 
 
-def _disagreement(space: ImmersedSpace, points: Tensor, force: bool) -> Tensor:
+def _disagreement(space: Space, points: Tensor, force: bool) -> Tensor:
     """Standard deviation of the mean sectional curvatures that the decoders of a list have each by itself, `(N,)`."""
     d = points.shape[1]
     if d == 1 or not isinstance(space, Pullback) or len(space.members) == 1:

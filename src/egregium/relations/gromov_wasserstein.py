@@ -12,7 +12,7 @@ from egregium.geodesics.geodesic import Geodesic
 from egregium.geodesics.options import require_on_fail
 from egregium.geodesics.support import SupportGraph
 from egregium.numerics.derivatives import row_chunks
-from egregium.protocols import ImmersedSpace
+from egregium.protocols import Space
 from egregium.relations.clouds import cloud, crossed, known, shares
 from egregium.relations.couplings import PIVOTS, on_host, optimal, require_pot, silent
 from egregium.relations.verbs import where_ok
@@ -68,9 +68,9 @@ class Alignment:
 
 
 def gromov_wasserstein(
-    space_a: ImmersedSpace,
+    space_a: Space,
     A: Tensor,
-    space_b: ImmersedSpace,
+    space_b: Space,
     B: Tensor,
     *,
     weights_a: Tensor | None = None,

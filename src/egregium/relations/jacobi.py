@@ -5,9 +5,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from egregium.errors import NotConvergedError
-from egregium.geodesics.options import require_on_fail, require_tolerance
+from egregium.geodesics.closed import spread_closed
+from egregium.geodesics.options import require_immersed, require_on_fail, require_tolerance
 from egregium.geodesics.shooting import Spread, spread
-from egregium.protocols import ImmersedSpace
+from egregium.protocols import ClosedForm, Composite, Space
+from egregium.relations.verbs import coefficients, factored
 from egregium.spaces.points import flat
 from egregium.status import Status, describe
 
@@ -18,7 +20,7 @@ SINGULAR = 1e-5
 
 
 def jacobi_field(
-    space: ImmersedSpace, z: Tensor, v: Tensor, value: Tensor, slope: Tensor, *, rtol: float = 1e-5, on_fail: str = "raise"
+    space: Space, z: Tensor, v: Tensor, value: Tensor, slope: Tensor, *, rtol: float = 1e-5, on_fail: str = "raise"
 ) -> tuple[Tensor, Tensor]:
     r"""The Jacobi field along `t -> exp(z, t v)` with given value and covariant derivative at t = 0: both again at t = 1.
 
@@ -41,16 +43,19 @@ def jacobi_field(
     [2.0, 1.0]
     """
     z, v, value, slope = space.prepare(z, v, value, slope, names=("z", "v", "value", "slope"))
+    options = {"rtol": rtol, "on_fail": on_fail}
+    if isinstance(space, Composite) and not isinstance(space, ClosedForm):
+        parts = [jacobi_field(factor, *part, **options) for factor, *part in factored(space, z, v, value, slope)]
+        return torch.cat([y for y, _ in parts], -1), torch.cat([dy for _, dy in parts], -1)
     with torch.no_grad():
         shot = _spread(space, z, v, rtol, on_fail, segments=1)
         first, last = shot.frames[:, 0], shot.frames[:, -1]
-        start = torch.linalg.solve(first, torch.stack([flat(value), flat(slope)], -1))
-        start = start.mT.flatten(1)[..., None]
+        start = torch.cat([coefficients(space, flat(z), first, flat(y)) for y in (value, slope)], -1)[..., None]
         parts = [(last @ part[:, -1] @ start)[..., 0].reshape(z.shape) for part in (shot.fields, shot.slopes)]
     return parts[0], parts[1]
 
 
-def conjugate_time(space: ImmersedSpace, z: Tensor, v: Tensor, *, rtol: float = 1e-5, on_fail: str = "raise") -> Tensor:
+def conjugate_time(space: Space, z: Tensor, v: Tensor, *, rtol: float = 1e-5, on_fail: str = "raise") -> Tensor:
     """First t in (0, 1] at which `exp(z, t v)` is conjugate to z, `(*batch)`; infinite where there is none.
 
     There the exponential map is singular, and beyond it geodesics from z are not even locally shortest. Invariant. Found to
@@ -64,13 +69,16 @@ def conjugate_time(space: ImmersedSpace, z: Tensor, v: Tensor, *, rtol: float = 
     0.7815...
     """
     z, v = space.prepare(z, v, names=("z", "v"))
+    if isinstance(space, Composite) and not isinstance(space, ClosedForm):
+        times = [conjugate_time(factor, *part, rtol=rtol, on_fail=on_fail) for factor, *part in factored(space, z, v)]
+        return torch.stack(times).amin(0)
     with torch.no_grad():
         return first_conjugate(_spread(space, z, v, rtol, on_fail, segments=LOOKS)).reshape(z.shape[:-1])
 
 
 def first_conjugate(shot: Spread) -> Tensor:
     """`conjugate_time` `(P,)` of geodesics that are known with their Jacobi fields; NaN where they do not arrive."""
-    d = shot.end.shape[-1]
+    d = shot.fields.shape[-2]
     fields, slopes, one = shot.fields[..., d:], shot.slopes[..., d:], torch.eye(d, dtype=shot.end.dtype, device=shot.end.device)
     t = torch.linspace(0, 1, fields.shape[1], dtype=one.dtype, device=one.device)
     arrived = torch.isfinite(shot.end).all(-1)
@@ -106,10 +114,17 @@ def _narrowed(fields: Tensor, slopes: Tensor, place: Tensor) -> tuple[Tensor, Te
     return 0.5 * (low + high), size(0.5 * (low + high))
 
 
-def _spread(space: ImmersedSpace, z: Tensor, v: Tensor, rtol: float, on_fail: str, segments: int) -> Spread:
+def spread_of(space: Space, z: Tensor, v: Tensor, rtol: float, segments: int) -> Spread:
+    """Geodesics from z along v `(P, w)` with their Jacobi fields, by the space's own rules or by its equation."""
+    if isinstance(space, ClosedForm):
+        return spread_closed(space, z, v, segments)  # type: ignore[arg-type]
+    return spread(require_immersed(space).economical().immerse, z, v, rtol, segments=segments)
+
+
+def _spread(space: Space, z: Tensor, v: Tensor, rtol: float, on_fail: str, segments: int) -> Spread:
     require_on_fail(on_fail)
     require_tolerance(rtol, z.dtype)
-    shot = spread(space.economical().immerse, flat(z), flat(v), FINER * rtol, segments=segments)
+    shot = spread_of(space, flat(z), flat(v), FINER * rtol, segments)
     failed = shot.status != Status.CONVERGED
     if on_fail == "raise" and bool(failed.any()):
         raise NotConvergedError(

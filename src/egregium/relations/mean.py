@@ -7,17 +7,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from egregium.errors import NotConvergedError
+from egregium.errors import NotConvergedError, OptionError
 from egregium.geodesics.connect import connect
-from egregium.geodesics.options import ROUGH, require_on_fail, require_steps, require_tolerance
+from egregium.geodesics.options import ROUGH, require_immersed, require_on_fail, require_steps, require_tolerance
 from egregium.geodesics.shooting import carry
 from egregium.numerics.derivatives import jacobian
 from egregium.numerics.rounding import reachable
-from egregium.protocols import ClosedForm, ImmersedSpace
+from egregium.protocols import ClosedForm, Composite, ImmersedSpace, Space
 from egregium.relations.clouds import cloud, shares
-from egregium.status import Status
+from egregium.relations.verbs import coefficients, factored
+from egregium.status import Status, worst
 
 STEPS = 50
+CANDIDATES = 64  # points of explicit spaces among which the start is
 SHORTENED = 0.5
 LEAST = 1e-3
 DISTINCT = 0.02
@@ -64,7 +66,7 @@ class Mean:
 
 
 def mean(
-    space: ImmersedSpace,
+    space: Space,
     points: Tensor,
     weights: Tensor | None = None,
     *,
@@ -103,13 +105,9 @@ def mean(
     require_tolerance(rtol, points.dtype)
     share = shares(points, weights)
     with torch.no_grad():
-        x, used = space.immerse(points), share > 0
-        search = _Search(space, points[used], share[used], rtol, max_steps, options)
-        found = search.descended(points[int((x - share @ x).norm(dim=-1).argmin())])
-        assert found is not None  # nothing is known yet
-        if found.ok and found.variance > 0:
-            found = search.compared(found)
-        found = replace(found, distances=torch.zeros_like(share).index_put((used,), found.distances))
+        found = _found(space, points, share, rtol, max_steps, options)
+    if not found.unique:
+        warnings.warn("the Frechet mean is not unique: descent from other points led to other means.", stacklevel=2)
     if on_fail == "raise" and not found.ok:
         raise NotConvergedError(
             f"the mean did not converge in {found.steps} steps: {Status(int(found.status)).sentence}. Its gradient is "
@@ -117,6 +115,44 @@ def mean(
             found,
         )
     return found
+
+
+def _found(space: Space, points: Tensor, share: Tensor, rtol: float, max_steps: int, options: dict[str, Any]) -> Mean:
+    if isinstance(space, Composite):
+        return _by_factors(space, points, share, rtol, max_steps, options)
+    used = share > 0
+    search = _Search(space, points[used], share[used], rtol, max_steps, options)
+    found = search.descended(_central(space, points[used], share[used]))
+    assert found is not None  # nothing is known yet
+    if found.ok and found.variance > 0:
+        found = search.compared(found)
+    return replace(found, distances=torch.zeros_like(share).index_put((used,), found.distances))
+
+
+def _by_factors(space: Composite, points: Tensor, share: Tensor, rtol: float, max_steps: int, options: dict[str, Any]) -> Mean:
+    """The squared distance of a product is a sum, so that each factor has its own mean."""
+    if space.p == 1:
+        raise OptionError("Product(p=1) adds distances, whose squares are no sum over factors: eg.mean is of p=2, the default.")
+    found = [_found(factor, part, share, rtol, max_steps, options) for factor, part in factored(space, points)]
+    return Mean(
+        point=torch.cat([one.point for one in found]),
+        variance=torch.stack([one.variance for one in found]).sum(),
+        distances=space.combined([one.distances for one in found]),
+        gradient=torch.stack([one.gradient for one in found]).amax(),
+        status=worst(*(one.status for one in found)),
+        steps=sum(one.steps for one in found),
+        unique=all(one.unique for one in found),
+    )
+
+
+def _central(space: Space, points: Tensor, share: Tensor) -> Tensor:
+    """The point to start from: whose decoding is nearest to their mean; on explicit spaces the best of some."""
+    if not isinstance(space, ClosedForm):
+        x = require_immersed(space).immerse(points)
+        return points[int((x - share @ x).norm(dim=-1).argmin())]
+    some = points[torch.linspace(0, len(points) - 1, min(CANDIDATES, len(points)), device=points.device).round().long()]
+    squares = [share @ space.dist(one.expand_as(points), points) ** 2 for one in some]
+    return some[int(torch.stack(squares).argmin())]
 
 
 @dataclass(frozen=True)
@@ -143,43 +179,50 @@ class _Place:
 class _Secants:
     """The inverse Hessian of half the variance, as far as steps have told it, in an orthonormal frame carried along."""
 
+    space: Space
+    point: Tensor
     frame: Tensor
     inverse: Tensor
 
     @staticmethod
-    def at(space: ImmersedSpace, point: Tensor) -> "_Secants":
+    def at(space: Space, point: Tensor) -> "_Secants":
         """Nothing known: a flat space."""
-        return _Secants(space.frame(point), torch.eye(len(point), dtype=point.dtype, device=point.device))
+        one = torch.eye(space.dim, dtype=point.dtype, device=point.device)
+        return _Secants(space, point, space.frame(point), one)
 
     def step(self, gradient: Tensor) -> Tensor:
-        return self.frame @ self.inverse @ torch.linalg.solve(self.frame, gradient)
+        return self.frame @ self.inverse @ self.coefficients(gradient)
+
+    def coefficients(self, v: Tensor) -> Tensor:
+        return coefficients(self.space, self.point, self.frame, v)
 
     def learnt(self, there: "_Secants", step: Tensor, change: tuple[Tensor, Tensor]) -> "_Secants":
         """`there` with what a step and the descent gradients before and after it tell: the update of BFGS."""
-        s, before = torch.linalg.solve(self.frame, torch.stack([step, change[0]], -1)).unbind(-1)
-        y = before - torch.linalg.solve(there.frame, change[1])
+        s, y = self.coefficients(step), self.coefficients(change[0]) - there.coefficients(change[1])
         if not bool(s @ y > CURVED * s.norm() * y.norm()):
             return there
         left = torch.eye(len(s), dtype=s.dtype, device=s.device) - torch.outer(s, y) / (s @ y)
         return replace(there, inverse=left @ self.inverse @ left.mT + torch.outer(s, s) / (s @ y))
 
-    def carried(self, space: ImmersedSpace, here: Tensor, step: Tensor) -> "tuple[Tensor, _Secants] | None":
-        """The point to which a step leads and the frame there; None where it leads nowhere."""
+    def carried(self, step: Tensor) -> "_Secants | None":
+        """With the frame at the point to which a step leads; None where it leads nowhere."""
+        space, here, columns = self.space, self.point, self.frame.mT
         if isinstance(space, ClosedForm):
             end = space.exp(here, step)
-            columns = space.transport(here.expand(len(here), -1), end.expand(len(here), -1), self.frame.mT)
-            return end, replace(self, frame=columns.mT)
-        path = carry(space.economical().immerse, here[None], step[None], COARSE)
+            columns = space.transport(here.expand_as(columns), end.expand_as(columns), columns)
+            return replace(self, point=end, frame=columns.mT)
+        path = carry(require_immersed(space).economical().immerse, here[None], step[None], COARSE)
         if not bool(torch.isfinite(path.end).all()):
             return None
-        return path.end[0], replace(self, frame=path.frames[0, -1] @ torch.linalg.solve(path.frames[0, 0], self.frame))
+        frame = path.frames[0, -1] @ torch.linalg.solve(path.frames[0, 0], self.frame)
+        return replace(self, point=path.end[0], frame=frame)
 
 
 @dataclass(frozen=True)
 class _Search:
     """Descent to means of points `(N, d)` with shares `(N,)`; `options` are those of `connect`."""
 
-    space: ImmersedSpace
+    space: Space
     points: Tensor
     share: Tensor
     rtol: float
@@ -197,20 +240,22 @@ class _Search:
         return max(LOOSEST, self.exact) if self.exact >= ROUGH else 0.9 * ROUGH
 
     def compared(self, found: Mean) -> Mean:
-        """The best of the mean found and those from a push aside and from its farthest point; a warning where they differ."""
-        aside = _Secants.at(self.space, found.point).carried(self.space, found.point, self._push(found))
-        starts = [self.points[int(found.distances.argmax())], *([] if aside is None else [aside[0]])]
+        """The best of the mean found and those from a push aside and from its farthest point; unique if there are no others."""
+        aside = _Secants.at(self.space, found.point).carried(self._push(found))
+        starts = [self.points[int(found.distances.argmax())], *([] if aside is None else [aside.point])]
         others = [other for start in starts if (other := self.descended(start, found)) is not None and other.ok]
-        if others:
-            warnings.warn("the Frechet mean is not unique: descent from other points led to other means.", stacklevel=3)
         best = min([found, *others], key=lambda mean: float(mean.variance))
         return replace(best, unique=not others)
 
     def _push(self, found: Mean) -> Tensor:
         """A tangent at the mean: the part there of a random ambient direction, which is the same in every parametrisation."""
-        block = jacobian(self.space.immerse, found.point[None])[0]
-        direction = torch.randn(len(block), generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(block)
-        push = torch.linalg.lstsq(block, direction[:, None]).solution[:, 0]
+        seeded, frame = torch.Generator().manual_seed(0), self.space.frame(found.point)
+        if isinstance(self.space, ClosedForm):
+            direction = torch.randn(self.space.dim, generator=seeded, dtype=torch.float64).to(frame)
+        else:
+            tangents = jacobian(require_immersed(self.space).immerse, found.point[None])[0] @ frame
+            direction = tangents.mT @ torch.randn(len(tangents), generator=seeded, dtype=torch.float64).to(frame)
+        push = frame @ direction
         return PUSH * found.variance.sqrt() * push / self.space.norm(found.point, push)
 
     def descended(self, start: Tensor, known: Mean | None = None) -> Mean | None:
@@ -226,14 +271,14 @@ class _Search:
                 here, tolerance = self._place(here.point, self.exact), self.exact
                 continue
             steps, step = steps + 1, scale * secants.step(here.gradient)
-            reached = secants.carried(self.space, here.point, step)
+            reached = secants.carried(step)
             if reached is None:
                 scale *= SHORTENED
                 continue
             tolerance = min(tolerance, max(self.exact, SHARP * float(here.slope)))
-            there = self._place(reached[0], tolerance)
+            there = self._place(reached.point, tolerance)
             if there.better(here, self.rtol):
-                secants = secants.learnt(reached[1], step, (here.gradient, there.gradient))
+                secants = secants.learnt(reached, step, (here.gradient, there.gradient))
                 here, scale = there, min(1.0, 2 * scale)
             elif here.tolerance > self.exact:
                 here, tolerance = self._place(here.point, self.exact), self.exact
@@ -253,7 +298,7 @@ class _Search:
 
     def _near(self, known: Mean, point: Tensor) -> bool:
         close = DISTINCT * known.variance.sqrt()
-        if bool(self.space.least_distance(known.point[None], point[None]) > close):
+        if isinstance(self.space, ImmersedSpace) and bool(self.space.least_distance(known.point[None], point[None]) > close):
             return False
         return not bool(connect(self.space, known.point, point, on_fail="mark").length > close)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from egregium.errors import NotConvergedError, OptionError
 from egregium.geodesics.options import require_on_fail
-from egregium.protocols import ImmersedSpace
+from egregium.protocols import Space
 from egregium.relations.clouds import cloud, crossed, known
 from egregium.relations.verbs import where_ok
 from egregium.status import Status
@@ -49,7 +49,7 @@ class Medoids:
         )
 
 
-def medoids(space: ImmersedSpace, points: Tensor, k: int, *, on_fail: str = "raise", **options: Any) -> Medoids:
+def medoids(space: Space, points: Tensor, k: int, *, on_fail: str = "raise", **options: Any) -> Medoids:
     r"""The k of points `(N, d)` with the least sum of distances `sum_i min_m d(z_i, z_m)`, a local minimum.
 
     PAM: medoids are added one by one where they lower the sum most, and then exchanged for other points as long as the best

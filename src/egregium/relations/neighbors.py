@@ -10,12 +10,12 @@ from egregium.errors import DecoderError, NotConvergedError, OptionError
 from egregium.geodesics.certificate import rank_lost
 from egregium.geodesics.connect import connect
 from egregium.geodesics.edges import near, short
-from egregium.geodesics.options import Options, require_on_fail
+from egregium.geodesics.options import Options, require_immersed, require_on_fail
 from egregium.geodesics.problem import Problem, rounded_down
 from egregium.geodesics.solvers import Solver
 from egregium.geodesics.support import SupportGraph
 from egregium.numerics.derivatives import mapped, row_chunks
-from egregium.protocols import ClosedForm, ImmersedSpace
+from egregium.protocols import ClosedForm, ImmersedSpace, KnownSpace, Space
 from egregium.relations.clouds import cloud
 from egregium.status import Status, describe
 
@@ -25,7 +25,7 @@ BUDGET = 1 << 26
 
 
 def neighbors(
-    space: ImmersedSpace,
+    space: Space,
     points: Tensor,
     k: int = 10,
     *,
@@ -56,7 +56,7 @@ def neighbors(
 
     Cost: some 30 decoder calls an edge for d = 2 and 55 for d = 8, as measured on trained MNIST decoders with 10,000 points,
     and several hundred where points are few or latent axes have collapsed; at d = 8 four edges are looked at for three kept.
-    4 + 2 d calls a point, and N^2 chords, which bound what is feasible to some 1e5 points.
+    4 + 2 d calls a point, and N^2 chords, which bound what is feasible to some 1e5 points; explicit spaces take N^2 distances.
 
     Raises: `OptionError`, `ShapeError`, `TensorError`, `DecoderError`, `ToleranceError`, `NotConvergedError`.
 
@@ -73,7 +73,9 @@ def neighbors(
         raise OptionError(f"neighbors needs 1 <= k < number of points; got k = {k} for {len(points)} points.")
     options = Options.checked(solver, rtol, None, max_steps, points.dtype)
     with torch.no_grad():
-        edges = _Edges.between(space, points.detach(), min(AMPLE * k, len(points) - 1))
+        if isinstance(space, ClosedForm):
+            return _nearest_known(space, points.detach(), k, radius)  # type: ignore[arg-type]
+        edges = _Edges.between(require_immersed(space), points.detach(), min(AMPLE * k, len(points) - 1))
         graph = _nearest(edges, k, options, progress).graph(k, radius)
     if on_fail == "raise" and not bool(graph.ok.all()):
         raise NotConvergedError(
@@ -82,6 +84,22 @@ def neighbors(
             graph,
         )
     return graph
+
+
+def _nearest_known(space: KnownSpace, points: Tensor, k: int, radius: float | None) -> SupportGraph:
+    """By all distances, of spaces that know them."""
+    n, pairs = len(points), []
+    for rows in row_chunks(n, n * space.width, BUDGET):
+        some = points[rows]
+        distances = space.dist(some[:, None].expand(-1, n, -1), points.expand(len(some), -1, -1))
+        here = torch.arange(rows.start, rows.stop, device=points.device)
+        distances[here - rows.start, here] = torch.inf
+        near = distances.topk(k, largest=False).indices
+        pairs.append(torch.stack([here[:, None].expand_as(near), near], -1).flatten(0, 1))
+    edges = torch.cat(pairs).sort(-1).values.unique(dim=0)
+    length = space.dist(points[edges[:, 0]], points[edges[:, 1]])
+    status = torch.where(torch.isfinite(length), int(Status.CONVERGED), int(Status.NONFINITE)).to(torch.int8)
+    return SupportGraph(points, edges, length, radius, length, length, status)
 
 
 def _nearest(edges: "_Edges", k: int, options: Options, progress: bool) -> "_Edges":
@@ -132,9 +150,7 @@ class _Edges:
         chords = [torch.linalg.vector_norm(x[i] - x[j], dim=-1) for i, j in (p.unbind(-1) for p in pairs.split(DECODED))]
         unknown = torch.full((len(pairs),), torch.nan, dtype=torch.float64, device=x.device)
         status = torch.full((len(pairs),), -1, dtype=torch.int8, device=x.device)
-        regular = torch.ones(len(z), dtype=torch.bool, device=z.device)
-        if not isinstance(space, ClosedForm):
-            regular = ~rank_lost(cheap.immerse, z, x.shape[-1])
+        regular = ~rank_lost(cheap.immerse, z, x.shape[-1])
         return _Edges(space, cheap, z, x, regular, place, pairs, torch.cat(chords).double(), unknown, unknown, status)
 
     def ranked(self, k: int) -> tuple[Tensor, Tensor]:
@@ -181,7 +197,7 @@ def _lengths(edges: _Edges, which: Tensor, options: Options) -> tuple[Tensor, Te
     length = torch.where(equal, 0.0, torch.nan).double()
     upper, status = length.clone(), torch.where(equal, int(Status.CONVERGED), -1).to(torch.int8)
     rows = (edges.regular[i] & edges.regular[j] & (edges.chord[which] > 0)).nonzero().flatten()
-    if len(rows) and options.solver.segments is None and not isinstance(edges.space, ClosedForm):
+    if len(rows) and options.solver.segments is None:
         problem = Problem(edges.cheap.immerse, z0[rows], z1[rows], edges.x[i[rows]], edges.x[j[rows]], edges.chord[which][rows])
         found = short(problem, options)
         left = (~found.certified).nonzero().flatten()

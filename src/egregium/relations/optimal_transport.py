@@ -11,7 +11,7 @@ from torch import Tensor
 from egregium.errors import NotConvergedError, OptionError
 from egregium.geodesics.geodesic import Geodesic
 from egregium.geodesics.options import require_on_fail
-from egregium.protocols import ImmersedSpace
+from egregium.protocols import Space
 from egregium.relations.clouds import cloud, crossed, known, shares
 from egregium.relations.couplings import Coupling, entropic, on_host, optimal, require_pot
 from egregium.relations.verbs import where_ok
@@ -78,7 +78,7 @@ class Transport:
 
 
 def wasserstein(
-    space: ImmersedSpace,
+    space: Space,
     A: Tensor,
     B: Tensor,
     p: float = 2,
@@ -163,7 +163,7 @@ def _root(cost: Tensor, p: float) -> Tensor:
     return torch.where(positive, torch.where(positive, cost, 1.0) ** (1 / p), cost)
 
 
-def _clouds(space: ImmersedSpace, A: Tensor, B: Tensor) -> tuple[Tensor, Tensor]:
+def _clouds(space: Space, A: Tensor, B: Tensor) -> tuple[Tensor, Tensor]:
     a = cloud(space, A, "A")
     b = a if A is B else cloud(space, B, "B")
     space.prepare(a[:1], b[:1], names=("A", "B"))

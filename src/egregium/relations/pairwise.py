@@ -10,10 +10,10 @@ from torch import Tensor
 
 from egregium.errors import NotConvergedError
 from egregium.geodesics.connect import connect, require_converged
-from egregium.geodesics.geodesic import PER_ROW, Geodesic
-from egregium.geodesics.options import require_on_fail
+from egregium.geodesics.geodesic import PER_ROW, Geodesic, shorter
+from egregium.geodesics.options import require_immersed, require_on_fail
 from egregium.geodesics.support import SupportGraph, along
-from egregium.protocols import ClosedForm, ImmersedSpace
+from egregium.protocols import ClosedForm, Space
 from egregium.relations.clouds import cloud
 from egregium.relations.verbs import where_ok
 from egregium.status import Status, describe
@@ -23,15 +23,13 @@ SEGMENTS = 64
 
 
 @overload
-def pairwise(
-    space: ImmersedSpace, points: Tensor, *, on_fail: str = "raise", progress: bool = False, **options: Any
-) -> Tensor: ...
+def pairwise(space: Space, points: Tensor, *, on_fail: str = "raise", progress: bool = False, **options: Any) -> Tensor: ...
 @overload
 def pairwise(
-    space: ImmersedSpace, points: SupportGraph, *, on_fail: str = "raise", progress: bool = False, **options: Any
+    space: Space, points: SupportGraph, *, on_fail: str = "raise", progress: bool = False, **options: Any
 ) -> "Pairwise": ...
 def pairwise(
-    space: ImmersedSpace, points: Tensor | SupportGraph, *, on_fail: str = "raise", progress: bool = False, **options: Any
+    space: Space, points: Tensor | SupportGraph, *, on_fail: str = "raise", progress: bool = False, **options: Any
 ) -> "Tensor | Pairwise":
     r"""Geodesic distances between all pairs of points: of points the matrix `(N, N)`, of a graph over them a `Pairwise`.
 
@@ -83,7 +81,7 @@ class Pairwise:
     Nothing here is ever `(N, N)` unless it is asked for. `options` are keywords of `connect`.
     """
 
-    space: ImmersedSpace
+    space: Space
     graph: SupportGraph
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -116,7 +114,7 @@ class Pairwise:
         if len(rows) and not isinstance(self.space, ClosedForm):
             i, j = i[rows], j[rows]
             with torch.no_grad():
-                starts = along(self.space, points, self.graph.paths(i, j), SEGMENTS)
+                starts = along(require_immersed(self.space), points, self.graph.paths(i, j), SEGMENTS)
             g = _shorter(g, rows, connect(self.space, points[i], points[j], **{**options, "starts": starts}))
         if self.options.get("on_fail", "raise") == "raise":
             require_converged(g)
@@ -125,9 +123,6 @@ class Pairwise:
 
 def _shorter(g: Geodesic, rows: Tensor, other: Geodesic) -> Geodesic:
     """`g` with the geodesics `other` in those of the `rows` where they are shorter, or where `g` failed."""
-    wins = other.ok & ~(g.ok[rows] & (g.length[rows] <= other.length))
-    rows, other, beaten = rows[wins], other[wins], g.length[rows[wins]].where(g.ok[rows[wins]], torch.nan)
-    fields = {name: getattr(g, name).index_copy(0, rows, getattr(other, name)) for name in PER_ROW}
-    second = torch.fmin(torch.fmin(g.second_best[rows], other.second_best), beaten)
-    fields["second_best"] = fields["second_best"].index_copy(0, rows, second)
-    return replace(g, **fields, curve=g.curve.updated(rows, other.curve))
+    best = shorter(g[rows], other)
+    fields = {name: getattr(g, name).index_copy(0, rows, getattr(best, name)) for name in PER_ROW}
+    return replace(g, **fields, curve=g.curve.updated(rows, best.curve))

@@ -1,5 +1,7 @@
 """Parallel transport: tangent vectors carried along a curve without turning."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -8,10 +10,11 @@ from egregium.geodesics.closing import close
 from egregium.geodesics.frames import Frames, orthogonal
 from egregium.geodesics.geodesic import Geodesic
 from egregium.geodesics.measure import extrapolate
-from egregium.geodesics.options import require_on_fail, require_tolerance
+from egregium.geodesics.options import require_immersed, require_on_fail, require_tolerance
 from egregium.geodesics.shooting import carry
 from egregium.numerics.rounding import reachable
-from egregium.protocols import ClosedForm, ImmersedSpace
+from egregium.protocols import ClosedForm, Composite, ImmersedSpace, KnownSpace, Space
+from egregium.relations.verbs import factored, where_ok
 from egregium.spaces.points import flat
 
 COARSE = 4
@@ -19,7 +22,7 @@ CLOSER = 0.1  # the tolerance to which geodesics close: transport errs by some 2
 FINER = 0.01  # of the tolerance asked for: that of one step
 
 
-def transport(space: ImmersedSpace, g: Geodesic | Tensor, v: Tensor, *, rtol: float = 1e-5, on_fail: str = "raise") -> Tensor:
+def transport(space: Space, g: Geodesic | Tensor, v: Tensor, *, rtol: float = 1e-5, on_fail: str = "raise") -> Tensor:
     r"""Parallel transport of tangent vectors `v` `(*batch, d)` from the start to the end of each curve, `(*batch, d)`.
 
     Tangent vectors at the end with all inner products kept, to rounding; they transform by the Jacobian of a
@@ -47,11 +50,15 @@ def transport(space: ImmersedSpace, g: Geodesic | Tensor, v: Tensor, *, rtol: fl
     require_on_fail(on_fail)
     (v,) = space.prepare(v, names=("v",))
     require_tolerance(rtol, v.dtype)
-    if isinstance(g, Geodesic) and isinstance(space, ClosedForm):
+    if isinstance(space, ClosedForm) and isinstance(g, Geodesic):
         return space.transport(g(0.0), g(1.0), v)
+    if isinstance(space, Composite):
+        return _by_factors(space, g, v, rtol, on_fail)
     with torch.no_grad():
-        smaller = space.economical()
-        carried, ok = _followed(smaller, g, v, rtol) if isinstance(g, Geodesic) else _given(smaller, g, v, rtol)
+        if isinstance(g, Geodesic):
+            carried, ok = _followed(require_immersed(space).economical(), g, v, rtol)
+        else:
+            carried, ok = _given(space, g, v, rtol)
     carried = torch.where(ok[:, None], carried, torch.nan).reshape(v.shape)
     if on_fail == "raise" and not bool(ok.all()):
         raise NotConvergedError(
@@ -60,6 +67,17 @@ def transport(space: ImmersedSpace, g: Geodesic | Tensor, v: Tensor, *, rtol: fl
             carried,
         )
     return carried
+
+
+def _by_factors(space: Composite, g: Geodesic | Tensor, v: Tensor, rtol: float, on_fail: str) -> Tensor:
+    parts, start = [], 0
+    for factor, vectors in factored(space, v):
+        place = slice(start, start + factor.width)
+        part = g.columns(place) if isinstance(g, Geodesic) else g[..., place]
+        parts.append(transport(factor, part, vectors, rtol=rtol, on_fail=on_fail))
+        start = place.stop
+    whole = torch.cat(parts, -1)
+    return where_ok(~whole.isnan().any(-1), whole)
 
 
 def _followed(space: ImmersedSpace, g: Geodesic, v: Tensor, rtol: float) -> tuple[Tensor, Tensor]:
@@ -78,20 +96,42 @@ def _followed(space: ImmersedSpace, g: Geodesic, v: Tensor, rtol: float) -> tupl
     return ends.vectors(0, (turn @ first)[..., 0]), closed.ok & arrived & (error <= d * rtol)
 
 
-def _given(space: ImmersedSpace, nodes: Tensor, v: Tensor, rtol: float) -> tuple[Tensor, Tensor]:
+def _given(space: Space, nodes: Tensor, v: Tensor, rtol: float) -> tuple[Tensor, Tensor]:
     """Along curves that are known at these nodes alone."""
     expected = f"({', '.join(map(str, (*v.shape[:-1], 'n', v.shape[-1])))})"
     if nodes.shape[:-2] != v.shape[:-1] or nodes.shape[-1] != v.shape[-1] or (nodes.shape[-2] - 1) % COARSE:
         raise ShapeError(f"nodes must have shape {expected} with n - 1 a multiple of {COARSE}; got {tuple(nodes.shape)}.")
     (nodes,) = space.prepare(nodes, names=("nodes",))
-    carried, error = _carried(space, nodes.reshape(-1, *nodes.shape[-2:]), flat(v))
+    curves = nodes.reshape(-1, *nodes.shape[-2:])
+    if isinstance(space, ClosedForm):
+        carried, error = _in_steps(space, curves, flat(v))  # type: ignore[arg-type]
+    else:
+        carried, error = _carried(require_immersed(space).economical(), curves, flat(v))
     return carried, error <= rtol
+
+
+def _strides(segments: int) -> list[int]:
+    return [1 << k for k in range(segments.bit_length()) if segments % (COARSE << k) == 0]
+
+
+def _in_steps(space: KnownSpace, nodes: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """As `_carried`, along the geodesics from node to node."""
+    levels = []
+    for stride in reversed(_strides(nodes.shape[1] - 1)):
+        there = v
+        for a, b in pairwise(nodes[:, ::stride].unbind(1)):
+            there = space.transport(a, b, there)
+        levels.append(there)
+    carried, _ = extrapolate(levels)
+    if len(levels) == 1:
+        return carried, torch.full_like(v[:, 0], torch.inf)
+    error = space.norm(nodes[:, -1], levels[-1] - levels[-2]) / space.norm(nodes[:, 0], v)
+    return carried, error / 3
 
 
 def _carried(space: ImmersedSpace, nodes: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """Vectors `(P, d)` at the end of curves through nodes `(P, n, d)`, and their error in radians `(P,)`."""
-    frames, segments = Frames.along(space.immerse, nodes), nodes.shape[1] - 1
-    strides = [1 << k for k in range(segments.bit_length()) if segments % (COARSE << k) == 0]
+    frames, strides = Frames.along(space.immerse, nodes), _strides(nodes.shape[1] - 1)
     turn, error = extrapolate([frames.every(stride).turns[:, -1].flatten(1) for stride in reversed(strides)])
     turn = turn.unflatten(1, (v.shape[-1], v.shape[-1]))
     coefficients = (orthogonal(turn) @ frames.coefficients(0, v)[..., None])[..., 0]

@@ -8,15 +8,17 @@ import torch
 from torch import Tensor
 
 from egregium.errors import NotConvergedError, OptionError
+from egregium.geodesics.closed import arrived
 from egregium.geodesics.connect import connect
 from egregium.geodesics.geodesic import Geodesic
+from egregium.geodesics.options import require_immersed
 from egregium.geodesics.shooting import shoot
 from egregium.numerics.rounding import reachable
-from egregium.protocols import ClosedForm, ImmersedSpace
+from egregium.protocols import ClosedForm, Composite, Space
 from egregium.relations.clouds import cloud, shares
 from egregium.relations.explog import log
 from egregium.relations.mean import STEPS, Mean, mean
-from egregium.relations.verbs import where_ok
+from egregium.relations.verbs import coefficients, factored, where_ok
 from egregium.status import Status
 
 FINER = 0.1
@@ -62,7 +64,7 @@ class PrincipalDirections:
         )
 
 
-def variance(space: ImmersedSpace, points: Tensor, weights: Tensor | None = None, **options: Any) -> Tensor:
+def variance(space: Space, points: Tensor, weights: Tensor | None = None, **options: Any) -> Tensor:
     """Frechet variance `min_m sum_i w_i d(m, z_i)^2` of points `(N, d)`: a number, that of `mean`.
 
     Invariant under isometries. Takes the keywords of `mean`, costs what it costs and raises what it raises; with
@@ -79,7 +81,7 @@ def variance(space: ImmersedSpace, points: Tensor, weights: Tensor | None = None
 
 
 def principal_directions(
-    space: ImmersedSpace,
+    space: Space,
     points: Tensor,
     k: int = 1,
     weights: Tensor | None = None,
@@ -117,8 +119,8 @@ def principal_directions(
     """
     points = cloud(space, points)
     share = shares(points, weights)
-    if not isinstance(k, Integral) or not 1 <= k <= points.shape[1]:
-        raise OptionError(f"principal_directions needs 1 <= k <= {points.shape[1]}, the dimension; got {k!r}.")
+    if not isinstance(k, Integral) or not 1 <= k <= space.dim:
+        raise OptionError(f"principal_directions needs 1 <= k <= {space.dim}, the dimension; got {k!r}.")
     centre = mean(space, points, weights, rtol=rtol, max_steps=max_steps, on_fail=on_fail, **options)
     exact = {**options, "rtol": reachable(FINER * rtol, points.dtype), "on_fail": "mark"}
     with torch.no_grad():
@@ -133,11 +135,11 @@ def principal_directions(
 
 
 def _spread(
-    space: ImmersedSpace, points: Tensor, share: Tensor, centre: Mean, k: int, rtol: float, exact: dict[str, Any]
+    space: Space, points: Tensor, share: Tensor, centre: Mean, k: int, rtol: float, exact: dict[str, Any]
 ) -> PrincipalDirections:
     velocities, failed = _logarithms(space, centre.point.expand_as(points), points, exact)
     frame = space.frame(centre.point)
-    coordinates = torch.linalg.solve_triangular(frame, velocities.mT, upper=True).mT
+    coordinates = coefficients(space, centre.point.expand_as(points), frame.expand(len(points), -1, -1), velocities)
     variances, axes = torch.linalg.eigh(coordinates.mT @ (share[:, None] * coordinates))
     axes = axes.flip(1)[:, :k]
     scores = coordinates @ axes
@@ -150,7 +152,7 @@ def _spread(
     return PrincipalDirections(centre, directions, variances.flip(0)[:k].clamp_min(0), residuals, scores, status)
 
 
-def _logarithms(space: ImmersedSpace, z0: Tensor, z1: Tensor, options: dict[str, Any]) -> tuple[Tensor, Tensor]:
+def _logarithms(space: Space, z0: Tensor, z1: Tensor, options: dict[str, Any]) -> tuple[Tensor, Tensor]:
     """Logarithms `(N, d)`, with those that failed at their last, and the worst status."""
     try:
         return log(space, z0, z1, **{**options, "on_fail": "raise"}), torch.zeros((), dtype=torch.int8, device=z0.device)
@@ -160,7 +162,7 @@ def _logarithms(space: ImmersedSpace, z0: Tensor, z1: Tensor, options: dict[str,
 
 
 def _fit(
-    space: ImmersedSpace, z: Tensor, e: Tensor, s: Tensor, points: Tensor, share: Tensor, slack: Tensor, exact: dict[str, Any]
+    space: Space, z: Tensor, e: Tensor, s: Tensor, points: Tensor, share: Tensor, slack: Tensor, exact: dict[str, Any]
 ) -> tuple[Tensor, Tensor]:
     """Weighted mean of squared distances from the points to the geodesic from z along e, and the worst status.
 
@@ -188,12 +190,16 @@ def _fit(
     return share @ distance**2, status.amax()
 
 
-def _along(space: ImmersedSpace, z: Tensor, e: Tensor, s: Tensor, rtol: float) -> tuple[Tensor, Tensor]:
+def _along(space: Space, z: Tensor, e: Tensor, s: Tensor, rtol: float) -> tuple[Tensor, Tensor]:
     """Points and velocities `(P, d)` of the unit-speed geodesic from z along e at times s `(P,)`."""
     start, velocity = z.expand(len(s), -1), s[:, None] * e
+    if isinstance(space, Composite) and not isinstance(space, ClosedForm):
+        parts = [_along(factor, point, axis, s, rtol) for factor, point, axis in factored(space, z, e)]
+        return torch.cat([end for end, _ in parts], -1), torch.cat([tangent for _, tangent in parts], -1)
     if isinstance(space, ClosedForm):
-        end = space.exp(start, velocity)
-        return end, space.transport(start, end, e.expand_as(start))
-    shot = shoot(space.economical().immerse, start, velocity, FINER * rtol)
+        end, arriving = arrived(space, start, velocity)  # type: ignore[arg-type]
+    else:
+        shot = shoot(require_immersed(space).economical().immerse, start, velocity, FINER * rtol)
+        end, arriving = shot.end, shot.velocities[:, -1]
     at_rest = s[:, None] == 0
-    return shot.end, torch.where(at_rest, e, shot.velocities[:, -1] / torch.where(at_rest, 1.0, s[:, None]))
+    return end, torch.where(at_rest, e, arriving / torch.where(at_rest, 1.0, s[:, None]))

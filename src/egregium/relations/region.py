@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from egregium.errors import NotConvergedError, OptionError, ShapeError
-from egregium.geodesics.options import require_on_fail, require_tolerance
+from egregium.geodesics.options import require_immersed, require_on_fail, require_tolerance
 from egregium.numerics.cubature import Integral, over_box
-from egregium.protocols import ImmersedSpace
+from egregium.protocols import ClosedForm, Space
 from egregium.relations.volume import log_volume
 from egregium.spaces.points import require_points
 from egregium.status import Status
@@ -57,7 +57,7 @@ class Volume:
 
 
 def volume(
-    space: ImmersedSpace,
+    space: Space,
     low: Tensor,
     high: Tensor,
     *,
@@ -95,11 +95,14 @@ def volume(
     """
     require_on_fail(on_fail)
     low, high = _corners(space, low, high)
+    if space.width != space.dim:
+        raise OptionError(f"volume integrates over boxes of coordinates, which {space!r} has none of: see eg.ball_volume.")
     wanted = (1e-4 if contains is None else 1e-2) if rtol is None else rtol
     require_tolerance(wanted, low.dtype)
     if contains is None and len(low) > DEEPEST:
         raise OptionError(f"volume cuts boxes in at most {DEEPEST} dimensions; got {len(low)}: give contains=, which samples.")
-    space = space.economical()
+    if not isinstance(space, ClosedForm):
+        space = require_immersed(space).economical()
     with torch.no_grad():
         if contains is None:
             found = over_box(lambda z: log_volume(space, z).exp(), low, high, rtol=wanted, most=max_points)
@@ -115,7 +118,7 @@ def volume(
     return result
 
 
-def _corners(space: ImmersedSpace, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+def _corners(space: Space, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     require_points(low, high, width=None, names=("low", "high"))
     if low.ndim != 1:
         raise ShapeError(f"low and high are corners (d,); got {tuple(low.shape)}.")
@@ -126,7 +129,7 @@ def _corners(space: ImmersedSpace, low: Tensor, high: Tensor) -> tuple[Tensor, T
 
 
 def _sampled(
-    space: ImmersedSpace,
+    space: Space,
     low: Tensor,
     high: Tensor,
     contains: Callable[[Tensor], Tensor],
@@ -154,7 +157,7 @@ def _sampled(
         drawn = each
 
 
-def _volume_elements(space: ImmersedSpace, z: Tensor, contains: Callable[[Tensor], Tensor]) -> Tensor:
+def _volume_elements(space: Space, z: Tensor, contains: Callable[[Tensor], Tensor]) -> Tensor:
     """The sum of the volume elements at those of the points z `(N, d)` that are in the region."""
     inside = contains(z)
     if not isinstance(inside, Tensor) or inside.shape != z.shape[:1] or inside.dtype != torch.bool:

@@ -1,5 +1,6 @@
 """What every verb that solves has in common: the keywords of `connect`, and NaN in rows that failed."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -7,11 +8,11 @@ from torch import Tensor
 
 from egregium.geodesics.connect import connect
 from egregium.geodesics.geodesic import Geodesic
-from egregium.protocols import ImmersedSpace, Measured
+from egregium.protocols import ClosedForm, Composite, Measured, Space
 from egregium.status import Status
 
 
-def joined(space: ImmersedSpace, z0: Tensor, z1: Tensor, options: dict[str, Any]) -> Geodesic:
+def joined(space: Space, z0: Tensor, z1: Tensor, options: dict[str, Any]) -> Geodesic:
     """`connect` with the keywords that the caller was given."""
     return connect(space, z0, z1, **options)
 
@@ -19,6 +20,19 @@ def joined(space: ImmersedSpace, z0: Tensor, z1: Tensor, options: dict[str, Any]
 def where_ok(ok: Tensor, value: Tensor) -> Tensor:
     """`value` `(*batch, ...)` with NaN in rows that are not `ok` `(*batch)`."""
     return torch.where(ok.reshape(ok.shape + (1,) * (value.ndim - ok.ndim)), value, torch.nan)
+
+
+def factored(space: Composite, *parts: Tensor) -> Iterator[tuple[Any, ...]]:
+    """Every factor of a product, with its coordinates of points or vectors `(*batch, width)`."""
+    return zip(space.factors, *(space.split(part) for part in parts), strict=True)
+
+
+def coefficients(space: Space, z: Tensor, frames: Tensor, v: Tensor) -> Tensor:
+    """Those `(*batch, d)` of tangent vectors v `(*batch, width)` at points z in orthonormal frames `(*batch, width, d)`."""
+    if not isinstance(space, (ClosedForm, Composite)) and frames.shape[-1] == frames.shape[-2]:
+        return torch.linalg.solve(frames, v[..., None])[..., 0]
+    columns = frames.mT
+    return space.inner(z[..., None, :].expand_as(columns), v[..., None, :].expand_as(columns), columns)  # type: ignore
 
 
 def exact(value: Tensor) -> Measured:

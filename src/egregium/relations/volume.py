@@ -5,23 +5,30 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from egregium.geodesics.options import require_immersed
 from egregium.numerics.derivatives import jacobian, row_chunks
-from egregium.protocols import ImmersedSpace, Measured, Scale
-from egregium.relations.verbs import exact
+from egregium.protocols import ClosedForm, Composite, Measured, Scale, Space
+from egregium.relations.verbs import exact, factored
 from egregium.spaces.points import flat
 
 
-def log_volume(space: ImmersedSpace, z: Tensor) -> Tensor:
+def log_volume(space: Space, z: Tensor) -> Tensor:
     """Log of the volume element, `log sqrt(det G(z)) = sum log |diag R|` with `J = Q R`, `(*batch)`; -inf where rank is lost.
 
     A density: under `z -> A(z)` it changes by `-log |det DA|`, so that only differences to other log-densities in the same
-    coordinates are invariant. From the QR of J, never from `J^T J`. Cost: 2 d decoder calls a point.
+    coordinates are invariant. From the QR of J, never from `J^T J`; of explicit spaces in closed form, of spheres against the
+    area of the unit sphere. Cost: 2 d decoder calls a point.
 
     >>> from egregium.spaces import Euclidean
     >>> log_volume(Euclidean(3), torch.zeros(2, 3)).tolist()
     [0.0, 0.0]
     """
     (z,) = space.prepare(z)
+    if isinstance(space, ClosedForm):
+        return space.log_volume(z)
+    if isinstance(space, Composite):
+        return torch.stack([log_volume(factor, part) for factor, part in factored(space, z)]).sum(0)
+    space = require_immersed(space)
     points = flat(z)
     with torch.no_grad():
         width = space.immerse(points[:1]).shape[-1]
@@ -41,6 +48,6 @@ class LogVolume:
     scale: Scale = "interval"
     invariant_under: str = "isometries, as a density"
 
-    def __call__(self, space: ImmersedSpace, *points: Tensor) -> Measured:
+    def __call__(self, space: Space, *points: Tensor) -> Measured:
         with torch.no_grad():
             return exact(log_volume(space, *points))

@@ -22,6 +22,7 @@ from egregium.numerics.trigonometry import Trigonometry
 from egregium.spaces.explicit import plain, require_dimension, root
 from egregium.spaces.space_form import SpaceForm
 
+LEAST = 1e-150  # radius, whose square is a normal number still
 DEEPEST = 350.0  # radii in units of curvature beyond which products of two hyperbolic sines overflow
 
 
@@ -86,7 +87,7 @@ class ConstantCurvature(SpaceForm):
     def require_inside(self, *points: Tensor) -> None:
         depth = max(0.0, -plain(self.curvature)) ** 0.5
         for z in points:
-            if depth > 0 and bool(depth * z.detach().abs().amax() > DEEPEST):
+            if depth > 0 and bool(depth * torch.stack(z.detach().aminmax()).abs().amax() > DEEPEST):
                 raise TensorError(
                     f"points of {self} lie at most {DEEPEST / depth:.3g} from the origin in each coordinate; got "
                     f"{float(z.detach().abs().max()):.3g}: farther out, distances overflow."
@@ -132,28 +133,29 @@ class ConstantCurvature(SpaceForm):
 
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
         of = _Triangle.of(self.trigonometry, z0, z1)
-        across = of.trig.sine(of.end.r) * of.across / of.trig.sinc(of.start.r)
-        way = torch.where(of.at_centre, of.way_at_centre, of.outward * of.start.u + across)
-        return way / of.trig.sinc(of.side)
+        slope = 1 / of.trig.sinc(of.side)
+        across = slope * of.end_sine / of.start_stretch
+        way = slope * of.outward * of.start.u + across * of.across
+        return torch.where(of.at_centre, slope * of.way_at_centre, way) if way.requires_grad else way
 
     def _exp(self, z: Tensor, v: Tensor) -> Tensor:
         trig, at = self.trigonometry, _Polar.of(z)
-        radial, across = dot(at.u, v), trig.sinc(at.r) * rejection(v, at.d)
+        stretch, there = trig.sinc(at.r), trig.cosine(at.r)
+        radial, across = dot(at.u, v), stretch * rejection(v, at.d)
         square = dot(across, across)
         length = root(radial**2 + square)
-        inward, sinc = radial < 0, trig.sinc(length)
+        sinc, cosine = trig.sinc(length), trig.cosine(length)
+        outwards = at.r * stretch * cosine + there * sinc * radial
         # Towards the origin the two ways there nearly cancel, so that their difference is taken first.
-        excess = torch.where(inward, square / torch.where(inward, length - radial, 1.0), 0.0)
-        ahead = torch.where(
-            inward,
-            trig.sine(at.r - length) + trig.cosine(at.r) * sinc * excess,
-            trig.sine(at.r) * trig.cosine(length) + trig.cosine(at.r) * sinc * radial,
-        )
-        centre = at.r == 0  # where directions have no gradient, but these forms have the one that is
-        line = torch.where(centre, trig.cosine(length) * z + sinc * v, ahead * at.u + sinc * across)
+        inwards = trig.sine(at.r - length) + there * sinc * _ratio(square, length + radial.abs())
+        line = torch.where(radial < 0, inwards, outwards) * at.u + sinc * across
+        outward = at.r * stretch * radial
+        if line.requires_grad:  # at the origin directions have no gradient, but these forms have the one that is
+            centre = at.r == 0
+            line = torch.where(centre, cosine * z + sinc * v, line)
+            outward = torch.where(centre, dot(z, v), outward)
         sine = root(dot(line, line))
-        outward = torch.where(centre, dot(z, v), trig.sine(at.r) * radial)
-        cosine = trig.cosine(at.r) * trig.cosine(length) - self._kappa * sinc * outward
+        cosine = there * cosine - self._kappa * sinc * outward
         return line * _ratio(trig.arc(sine, cosine), sine)
 
     def _transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
@@ -161,7 +163,7 @@ class ConstantCurvature(SpaceForm):
         of = _Triangle.of(self.trigonometry, z0, z1)
         cosine, sine = of.rotation
         towards = _ratio(of.across, root(dot(of.across, of.across)))
-        radial, across = dot(of.start.u, v), of.trig.sinc(of.start.r) * rejection(v, of.start.d)
+        radial, across = dot(of.start.u, v), of.start_stretch * rejection(v, of.start.d)
         within = dot(towards, across)
         rest = across - within * towards
         there = -of.sine * of.start.u + of.cosine * towards
@@ -174,18 +176,24 @@ class ConstantCurvature(SpaceForm):
 
 @dataclass(frozen=True)
 class _Polar:
-    """Points z `(N, n)`: radius `r` `(N, 1)`, a vector `d` along z, which at the origin is the first axis, and its unit `u`."""
+    """Points z `(N, n)`: radius `r` `(N, 1)`, a vector `d` along z, which at the origin is the first axis, and its `size`."""
 
     r: Tensor
     d: Tensor
-    u: Tensor
+    size: Tensor
+
+    @cached_property
+    def u(self) -> Tensor:
+        """The unit vector along d."""
+        return self.d / self.size
 
     @staticmethod
     def of(z: Tensor) -> "_Polar":
         r = root(dot(z, z))
+        if bool(r.all()):
+            return _Polar(r, z, r)
         axis = F.one_hot(torch.zeros_like(z[:, 0], dtype=torch.int64), z.shape[-1])
-        d = torch.where(r > 0, z, axis.to(z))
-        return _Polar(r, d, d / torch.where(r > 0, r, 1.0))
+        return _Polar(r, torch.where(r > 0, z, axis.to(z)), torch.where(r > 0, r, 1.0))
 
 
 @dataclass(frozen=True)
@@ -206,35 +214,48 @@ class _Triangle:
     def of(trig: Trigonometry, z0: Tensor, z1: Tensor) -> "_Triangle":
         start, end = _Polar.of(z0), _Polar.of(z1)
         rise = _ratio(dot(z1 - z0, z1 + z0), start.r + end.r)
-        size = torch.where(end.r > 0, end.r, 1.0)
-        return _Triangle(trig, z0, z1, start, end, rise, rejection(end.d, start.d) / size, dot(start.u, end.u))
+        across, cosine = rejection(end.d, start.d) / end.size, dot(start.d, end.d) / (start.size * end.size)
+        return _Triangle(trig, z0, z1, start, end, rise, across, cosine)
+
+    @cached_property
+    def start_stretch(self) -> Tensor:
+        return self.trig.sinc(self.start.r)
+
+    @cached_property
+    def start_sine(self) -> Tensor:
+        return self.start.r * self.start_stretch
+
+    @cached_property
+    def end_sine(self) -> Tensor:
+        return self.trig.sine(self.end.r)
 
     @cached_property
     def sine(self) -> Tensor:
+        """Of the angle at the origin."""
         return root(dot(self.across, self.across))
 
     @cached_property
     def versine(self) -> Tensor:
-        """`sin^2(phi / 2)`, from the sine where that is exacter."""
-        acute = self.cosine > 0
-        fine = 0.5 * dot(self.across, self.across) / (1 + self.cosine.where(acute, 1.0))
-        return torch.where(acute, fine, 0.5 * (1 - self.cosine))
+        """`sin^2(phi / 2)`: from the sine where phi is acute, from the cosine where it is obtuse."""
+        acute, obtuse = self.cosine.clamp_min(0), self.cosine.clamp_max(0)
+        return 0.5 * (dot(self.across, self.across) / (1 + acute) + obtuse * (obtuse - 1))
 
     @cached_property
     def side(self) -> Tensor:
         """Distance of both ends, `(N, 1)`."""
-        trig, products = self.trig, self.trig.sine(self.start.r) * self.trig.sine(self.end.r)
+        trig, curvature = self.trig, self.trig.curvature
+        products = self.start_sine * self.end_sine
         square = trig.sine(0.5 * self.rise) ** 2 + products * self.versine
-        centre = self.at_centre
-        square = torch.where(centre, self._from_centre, square)
-        curvature = trig.curvature
-        if isinstance(curvature, Tensor) or curvature > 0:
-            rest = trig.cosine(0.5 * (self.start.r + self.end.r)) ** 2 + curvature * products * (1 - self.versine)
-            rest = torch.where(centre, rest.detach() - curvature * (square - square.detach()), rest)
-            return 2 * trig.arc(root(square), root(rest.clamp_min(0)))
-        return 2 * trig.arc(root(square), square)
+        if square.requires_grad:
+            square = torch.where(self.at_centre, self._from_centre, square)
+        if not isinstance(curvature, Tensor) and curvature <= 0:
+            return 2 * trig.arc(root(square), square)
+        rest = trig.cosine(0.5 * (self.start.r + self.end.r)) ** 2 + curvature * products * (1 - self.versine)
+        if square.requires_grad:
+            rest = torch.where(self.at_centre, rest.detach() - curvature * (square - square.detach()), rest)
+        return 2 * trig.arc(root(square), root(rest))
 
-    @property
+    @cached_property
     def at_centre(self) -> Tensor:
         """Whether an end is the origin, `(N, 1)`."""
         return (self.start.r == 0) | (self.end.r == 0)
@@ -243,7 +264,7 @@ class _Triangle:
     def way_at_centre(self) -> Tensor:
         """The logarithm times `s(d) / d` from or to the origin, where directions have no gradient but this form of it has."""
         trig, z0, z1, u = self.trig, self.z0, self.z1, self.start.u
-        narrow = 1 / trig.sinc(self.start.r)
+        narrow = 1 / self.start_stretch
         forward = narrow * z1 + (trig.cosine(self.start.r) - narrow) * dot(z1, u) * u
         return trig.sinc(self.end.r) * forward - trig.cosine(self.end.r) * z0 / narrow
 
@@ -258,14 +279,14 @@ class _Triangle:
     @property
     def outward(self) -> Tensor:
         """The part of the geodesic's direction at the start that points away from the origin, times `s(d)`."""
-        return self.trig.sine(self.rise) - 2 * self.trig.cosine(self.start.r) * self.trig.sine(self.end.r) * self.versine
+        return self.trig.sine(self.rise) - 2 * self.trig.cosine(self.start.r) * self.end_sine * self.versine
 
     @property
     def rotation(self) -> tuple[Tensor, Tensor]:
         """Cosine and sine `(N, 1)` of the angle by which a geodesic's direction turns against the outward one."""
-        arriving = self.trig.sine(self.rise) + 2 * self.trig.cosine(self.end.r) * self.trig.sine(self.start.r) * self.versine
-        first = torch.cat([self.outward, self.trig.sine(self.end.r) * self.sine], -1)
-        last = torch.cat([arriving, self.trig.sine(self.start.r) * self.sine], -1)
+        arriving = self.trig.sine(self.rise) + 2 * self.trig.cosine(self.end.r) * self.start_sine * self.versine
+        first = torch.cat([self.outward, self.end_sine * self.sine], -1)
+        last = torch.cat([arriving, self.start_sine * self.sine], -1)
         cosine = dot(first, last)
         sine = first[:, :1] * last[:, 1:] - first[:, 1:] * last[:, :1]
         cosine = torch.where((cosine == 0) & (sine == 0), 1.0, cosine)  # between equal points
@@ -274,5 +295,5 @@ class _Triangle:
 
 
 def _ratio(a: Tensor, b: Tensor) -> Tensor:
-    """`a / b`, 0 where b is."""
-    return torch.where(b != 0, a / torch.where(b != 0, b, 1.0), 0.0)
+    """`a / b`, 0 where a is; b is not negative, and a is 0 where b is."""
+    return a / b.clamp_min(LEAST)

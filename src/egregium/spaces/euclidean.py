@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from egregium.numerics.compensated import dot
-from egregium.spaces.explicit import require_dimension, root
+from egregium.spaces.explicit import require_dimension
 from egregium.spaces.immersed import Immersed
 from egregium.spaces.space_form import Flat
 
@@ -59,7 +59,17 @@ class Euclidean(Flat, Immersed):
         return dot(u, v)[:, 0]
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return root(dot(z1 - z0, z1 - z0))[:, 0]
+        return torch.linalg.vector_norm(z1 - z0, dim=-1)
+
+    def exp(self, z: Tensor, v: Tensor) -> Tensor:
+        """`z + v`, which no detour through float64 makes exacter."""
+        z, v = self.prepare(z, v, names=("z", "v"))
+        return z + v
+
+    def log(self, z0: Tensor, z1: Tensor) -> Tensor:
+        """`z1 - z0`, which no detour through float64 makes exacter."""
+        z0, z1 = self.prepare(z0, z1)
+        return z1 - z0
 
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
         return z1 - z0

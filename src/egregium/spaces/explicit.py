@@ -62,8 +62,7 @@ class Explicit(ABC):
     @abstractmethod
     def _ricci(self, z: Tensor) -> Tensor: ...
     @abstractmethod
-    def _bending(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        """`R(u, v, u, v)`, `(N,)`: the sectional curvature of orthonormal u and v."""
+    def _jacobi_operator(self, z: Tensor, v: Tensor, u: Tensor) -> Tensor: ...
 
     def prepare(self, *points: Tensor, names: Sequence[str] = ()) -> tuple[Tensor, ...]:
         """`points` checked to be tensors `(*batch, width)` of one shape, dtype and device."""
@@ -147,10 +146,14 @@ class Explicit(ABC):
                 v = v - self._inner(z, u, v)[:, None] * u
             across = self._inner(z, v, v).sqrt()
             parallel = across <= 64 * torch.finfo(torch.float64).eps * size
-            value = self._bending(z, u, v / torch.where(parallel, 1.0, across)[:, None])
-            return value.masked_fill(parallel, torch.nan)
+            v = v / torch.where(parallel, 1.0, across)[:, None]
+            return self._inner(z, self._jacobi_operator(z, v, u), u).masked_fill(parallel, torch.nan)
 
         return self._computed(plane, (z,), (u, v), names=("z", "u", "v"))
+
+    def jacobi_operator(self, z: Tensor, v: Tensor, u: Tensor) -> Tensor:
+        """`R(u, v) v`, `(*batch, width)`: how the curvature drives apart or together the neighbours u of a geodesic along v."""
+        return self._computed(self._jacobi_operator, (z,), (v, u), names=("z", "v", "u"))
 
     def project(self, x: Tensor) -> Tensor:
         """The point of the space that coordinates x `(*batch, width)` mean, for such as are not quite on it."""
@@ -169,23 +172,60 @@ class Explicit(ABC):
         """What is observed at points: their coordinates."""
         return z
 
+    def retracted(self, z: Tensor) -> Tensor:
+        """The points of the space that coordinates near it mean, without checks and differentiable: for maps from the space."""
+        return z
+
+    def off(self, z: Tensor) -> Tensor:
+        """By how much coordinates miss the space, `(*batch, width - dim)`, smooth and with independent slopes."""
+        return z[..., :0]
+
+    def turns(self, z0: Tensor, z1: Tensor) -> list[Tensor]:
+        """Coordinates of the points z1 to which geodesics from z0 may go another way round, the nearest first."""
+        return [z1]
+
     def _computed(
         self, rule: Callable[..., Tensor], points: Sequence[Tensor], vectors: Sequence[Tensor] = (), names: Sequence[str] = ()
     ) -> Tensor:
         """`rule` of rows, in float64; points are checked to lie on the space."""
         given = self.prepare(*points, *vectors, names=names)
-        self.require_inside(*given[: len(points)])
-        like, batch = given[0], given[0].shape[:-1]
         rows = [one.reshape(-1, self.width) for one in given]
-        whole = torch.is_grad_enabled() and any(one.requires_grad for one in given)
-        size = len(rows[0]) if whole else max(1, PIECE // self.width)
-        parts = [rule(*(one.double() for one in piece)) for piece in zip(*(one.split(size) for one in rows), strict=True)]
-        value = torch.cat(parts).to(like.dtype)
-        return value.reshape((*batch, *value.shape[1:]))
+
+        def of(piece: Sequence[Tensor]) -> Tensor:
+            columns = [_by_coordinate(one) for one in piece]
+            self.require_inside(*columns[: len(points)])
+            return rule(*columns)
+
+        if torch.is_grad_enabled() and any(one.requires_grad for one in given):
+            value = of(rows).to(given[0].dtype)
+        else:
+            value = _in_pieces(of, rows, max(1, PIECE // self.width))
+        return value.reshape((*given[0].shape[:-1], *value.shape[1:]))
+
+
+def _by_coordinate(rows: Tensor) -> Tensor:
+    """Rows `(N, n)` in float64 of which each coordinate lies together: sums over few coordinates are then ten times as fast.
+
+    The axis of length 1 is for torch, whose copy of transposed matrices is four times slower than that of anything else.
+    """
+    return rows.new_empty((1, *rows.shape[::-1]), dtype=torch.float64).copy_(rows.T[None])[0].T
+
+
+def _in_pieces(rule: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor], size: int) -> Tensor:
+    """`rule` of `size` rows at a time, in the dtype of the rows."""
+    value, number = rows[0].new_empty(0), len(rows[0])
+    for start in range(0, number, size):
+        part = rule([one[start : start + size] for one in rows])
+        if start == 0:
+            value = rows[0].new_empty((number, *part.shape[1:]))
+        value[None, start : start + size] = part[None]
+    return value
 
 
 def root(x: Tensor) -> Tensor:
-    """Square roots with subgradient 0 at 0."""
+    """Square roots with subgradient 0 at 0; 0 of what rounding has made negative."""
+    if not x.requires_grad:
+        return x.clamp_min(0).sqrt()
     positive = x > 0
     return torch.where(positive, torch.where(positive, x, 1.0).sqrt(), 0.0)
 

@@ -33,7 +33,7 @@ def require_points(*points: Tensor, width: int | None, names: str | Sequence[str
             raise ShapeError(f"{name} must have shape (*batch, {width}) on this space; got {tuple(z.shape)}.")
         if z.numel() == 0:
             raise TensorError(f"{name} must hold at least one point; got the empty shape {tuple(z.shape)}.")
-        if not torch.isfinite(z).all():
+        if not torch.isfinite(z.detach().sum()) and not torch.isfinite(z).all():  # a sum is finite only of finite numbers
             raise TensorError(f"{name} must be finite; got NaN or infinity in {_bad_rows(z)}.")
     if len({tuple(z.shape) for z in points}) > 1:
         shapes = " and ".join(str(tuple(z.shape)) for z in points)

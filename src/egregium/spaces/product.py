@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from egregium.errors import OptionError, ShapeError
+from egregium.numerics.blocks import block_diagonal
 from egregium.spaces.explicit import Explicit
 from egregium.spaces.points import require_points
 
@@ -45,7 +47,7 @@ class Factored:
         """The length of a curve whose factors have these lengths."""
         if len(lengths) == 1:
             return lengths[0]
-        stacked = torch.stack(list(lengths), -1)
+        stacked = torch.stack(list(lengths)).movedim(0, -1)
         return stacked.sum(-1) if self.p == 1 else _norm(stacked)
 
     def prepare(self, *points: Tensor, names: Sequence[str] = ()) -> tuple[Tensor, ...]:
@@ -62,7 +64,7 @@ class Factored:
         Raises: `OptionError` with `p=1`.
         """
         self._require_riemannian()
-        return _blocks([space.metric(part) for space, (part,) in self._each(z)], z.ndim - 1)
+        return block_diagonal([space.metric(part) for space, (part,) in self._each(z)], z.ndim - 1)
 
     def inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """Sum over the factors, `(*batch)`.
@@ -82,7 +84,7 @@ class Factored:
         Raises: `OptionError` with `p=1`.
         """
         self._require_riemannian()
-        return _blocks([space.frame(part) for space, (part,) in self._each(z)], z.ndim - 1)
+        return block_diagonal([space.frame(part) for space, (part,) in self._each(z)], z.ndim - 1)
 
     def embed(self, z: Tensor) -> Tensor:
         """Coordinates that a decoder receives, those of the factors side by side."""
@@ -146,6 +148,11 @@ class Product(Factored, Explicit):
     def injectivity_radius(self) -> float:
         return min(space.injectivity_radius for space in self.factors)
 
+    def prepare(self, *points: Tensor, names: Sequence[str] = ()) -> tuple[Tensor, ...]:
+        """`points` checked to be tensors `(*batch, width)` of one shape, dtype and device."""
+        require_points(*points, width=self.width, names=names)
+        return points
+
     def require_inside(self, *points: Tensor) -> None:
         for space, parts in self._each(*points):
             space.require_inside(*parts)
@@ -156,13 +163,23 @@ class Product(Factored, Explicit):
     def tangent(self, z: Tensor, v: Tensor) -> Tensor:
         return torch.cat([space.tangent(*parts) for space, parts in self._each(z, v)], -1)
 
+    def retracted(self, z: Tensor) -> Tensor:
+        return torch.cat([space.retracted(part) for space, (part,) in self._each(z)], -1)
+
+    def off(self, z: Tensor) -> Tensor:
+        return torch.cat([space.off(part) for space, (part,) in self._each(z)], -1)
+
+    def turns(self, z0: Tensor, z1: Tensor) -> list[Tensor]:
+        ways = [space.turns(*parts) for space, parts in self._each(z0, z1)]
+        return [torch.cat(parts, -1) for parts in product(*ways)]
+
     def random(self, *batch: int, **options: Any) -> Tensor:
         """Random points of all factors, `(*batch, width)`; options as theirs."""
         return torch.cat([space.random(*batch, **options) for space in self.factors], -1)
 
     def _metric(self, z: Tensor) -> Tensor:
         self._require_riemannian()
-        return _blocks([space._metric(part) for space, (part,) in self._each(z)])
+        return block_diagonal([space._metric(part) for space, (part,) in self._each(z)])
 
     def _inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
         self._require_riemannian()
@@ -170,19 +187,19 @@ class Product(Factored, Explicit):
 
     def _frame(self, z: Tensor) -> Tensor:
         self._require_riemannian()
-        return _blocks([space._frame(part) for space, (part,) in self._each(z)])
+        return block_diagonal([space._frame(part) for space, (part,) in self._each(z)])
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
         return self.combined([space._dist(*parts) for space, parts in self._each(z0, z1)])
 
     def _exp(self, z: Tensor, v: Tensor) -> Tensor:
-        return torch.cat([space._exp(*parts) for space, parts in self._each(z, v)], -1)
+        return _beside([space._exp(*parts) for space, parts in self._each(z, v)])
 
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return torch.cat([space._log(*parts) for space, parts in self._each(z0, z1)], -1)
+        return _beside([space._log(*parts) for space, parts in self._each(z0, z1)])
 
     def _transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
-        return torch.cat([space._transport(*parts) for space, parts in self._each(z0, z1, v)], -1)
+        return _beside([space._transport(*parts) for space, parts in self._each(z0, z1, v)])
 
     def _log_volume(self, z: Tensor) -> Tensor:
         self._require_riemannian()
@@ -190,15 +207,14 @@ class Product(Factored, Explicit):
 
     def _riemann(self, z: Tensor) -> Tensor:
         self._require_riemannian()
-        return _blocks([space._riemann(part) for space, (part,) in self._each(z)])
+        return block_diagonal([space._riemann(part) for space, (part,) in self._each(z)])
 
     def _ricci(self, z: Tensor) -> Tensor:
         self._require_riemannian()
-        return _blocks([space._ricci(part) for space, (part,) in self._each(z)])
+        return block_diagonal([space._ricci(part) for space, (part,) in self._each(z)])
 
-    def _bending(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        self._require_riemannian()
-        return torch.stack([space._bending(*parts) for space, parts in self._each(z, u, v)]).sum(0)
+    def _jacobi_operator(self, z: Tensor, v: Tensor, u: Tensor) -> Tensor:
+        return torch.cat([space._jacobi_operator(*parts) for space, parts in self._each(z, v, u)], -1)
 
 
 @dataclass(frozen=True, repr=False, init=False)
@@ -221,12 +237,6 @@ def _norm(lengths: Tensor) -> Tensor:
     return scale[..., 0] * torch.where(positive, torch.where(positive, squares, 1.0).sqrt(), 0.0)
 
 
-def _blocks(parts: Sequence[Tensor], batch: int = 1) -> Tensor:
-    """Block diagonal tensors of blocks that have `batch` leading axes in common, and as many others as each other."""
-    first = parts[0]
-    ends = torch.tensor([part.shape[batch:] for part in parts]).cumsum(0).tolist()
-    whole = first.new_zeros(*first.shape[:batch], *ends[-1])
-    for part, end in zip(parts, ends, strict=True):
-        place = tuple(slice(stop - size, stop) for stop, size in zip(end, part.shape[batch:], strict=True))
-        whole[(..., *place)] = part
-    return whole
+def _beside(parts: Sequence[Tensor]) -> Tensor:
+    """Rows `(N, *)` side by side, of which each coordinate lies together."""
+    return torch.cat([part.T for part in parts]).T

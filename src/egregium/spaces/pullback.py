@@ -2,19 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
 
 from egregium.errors import DecoderError, OptionError, ShapeError
+from egregium.numerics.derivatives import orthonormal_frame
 from egregium.spaces import charts
 from egregium.spaces.decoder import PROBES, Decoder
-from egregium.spaces.euclidean import Euclidean
+from egregium.spaces.explicit import Explicit
 from egregium.spaces.immersed import Immersed
 from egregium.spaces.points import flat, require_points
 from egregium.spaces.reduction import reduced
 
 Decode = Callable[[Tensor], Tensor]
+VECTORS = ("u", "v", "value", "slope")  # names of arguments that are no points
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,7 +34,9 @@ class Pullback(Immersed):
     Args:
         decoder: callable `(N, d) -> (N, *out)`, or a list (or `nn.ModuleList`) of them. Modules run in evaluation mode.
         dim: number of latent dimensions d; without it, it is read off the first points that are measured.
-        base: explicit latent space that the decoder lives on; `Euclidean(d)` or None.
+        base: explicit latent space that the decoder lives on, such as `Sphere(2)`; points have its coordinates, and the
+            decoder receives `base.embed(z)`. Where the base has more coordinates than dimensions, the metric is the decoder's
+            along it, and a unit across, of which geodesics between points of the base see nothing.
         chart: coordinates of data space, from `eg.charts`; the decoder's own output without it.
         uncertainty: weight `lam >= 0` of the decoders' disagreement, for lists only.
 
@@ -45,7 +50,7 @@ class Pullback(Immersed):
     decoder: Decode | Sequence[Decode] | nn.ModuleList
     _: KW_ONLY
     dim: int = None  # type: ignore[assignment]
-    base: Euclidean | None = None
+    base: Explicit | None = None
     chart: Decode | None = None
     uncertainty: float | None = None
     members: tuple[Decoder, ...] = field(init=False, repr=False)
@@ -56,8 +61,8 @@ class Pullback(Immersed):
         decoders = tuple(self.decoder) if isinstance(self.decoder, Sequence | nn.ModuleList) else (self.decoder,)
         if not decoders:
             raise DecoderError("Pullback needs at least one decoder; got an empty list.")
-        if self.base is not None and not isinstance(self.base, Euclidean):
-            raise OptionError(f"Pullback(base=...) takes a Euclidean space so far; got {type(self.base).__name__}.")
+        if self.base is not None and not isinstance(self.base, Explicit):
+            raise OptionError(f"Pullback(base=...) takes an explicit space, such as Sphere(2); got {type(self.base).__name__}.")
         if self.base is not None and self.dim not in (None, self.base.dim):
             raise OptionError(f"Pullback: dim={self.dim} contradicts base of dimension {self.base.dim}; give one of them.")
         if self.dim is not None and self.dim < 1:
@@ -72,27 +77,33 @@ class Pullback(Immersed):
         object.__setattr__(self, "dim", dim)
         like = self.members[0].like
         if dim is not None and like is not None:
-            self._first_contact(like.new_zeros(0, dim))
+            self._first_contact(like.new_zeros(0, self.width))
 
     def __repr__(self) -> str:
         count = f"{len(self.members)} decoder{'s' if len(self.members) > 1 else ''}"
         options = {"dim": self.dim, "chart": self.chart, "uncertainty": self.uncertainty}
+        if self.base is not None:
+            options = {**options, "dim": None, "base": self.base}
         return f"Pullback({', '.join([count, *(f'{name}={value}' for name, value in options.items() if value is not None)])})"
 
     @property
     def width(self) -> int:
-        """Numbers per point, equal to `dim`; known from `dim=` or from the first points measured."""
+        """Numbers per point, the base's, else equal to `dim`; known from `dim=` or from the first points measured."""
+        if self.base is not None:
+            return self.base.width
         if self.dim is None:
             raise OptionError("this Pullback has not seen a point yet, so its dimension is unknown: pass dim=.")
         return self.dim
 
     def prepare(self, *points: Tensor, names: Sequence[str] = ()) -> tuple[Tensor, ...]:
-        require_points(*points, width=self.dim, names=names)
+        require_points(*points, width=None if self.dim is None else self.width, names=names)
         like = self.members[0].like
         if like is not None:
             points = tuple(z.to(dtype=like.dtype, device=like.device) for z in points)
         if not self._met:
             self._first_contact(flat(points[0])[:PROBES])
+        if self.base is not None:
+            self.base.require_inside(*(z for z, name in zip_longest(points, names[: len(points)]) if name not in VECTORS))
         return points
 
     def views(self, z: Tensor) -> Tensor:
@@ -100,6 +111,11 @@ class Pullback(Immersed):
         return torch.stack([self._charted(one, z) for one in self.members], 1)
 
     def immerse(self, z: Tensor) -> Tensor:
+        x = self._observed(z)
+        return x if self.base is None or self.base.width == self.base.dim else torch.cat([x, self.base.off(z).to(x)], -1)
+
+    def _observed(self, z: Tensor) -> Tensor:
+        """What all decoders together make of points, in the chart's coordinates."""
         if len(self.members) == 1:
             return self._charted(self.members[0], z)
         x = self.views(z)
@@ -121,7 +137,8 @@ class Pullback(Immersed):
         chart = self.chart
         if chart is None or not hasattr(chart, "distance") or not self._stacked:
             return super().least_distance(z0, z1)
-        squares = [charts.distance(chart, one.raw(z0), one.raw(z1)) ** 2 for one in self.members]
+        seen = self._received(z0), self._received(z1)
+        squares = [charts.distance(chart, *map(one.raw, seen)) ** 2 for one in self.members]
         return torch.stack(squares).mean(0).sqrt()
 
     @property
@@ -139,20 +156,33 @@ class Pullback(Immersed):
         smaller = [reduced(one.fn) for one in self.members] if linear and self._stacked else []
         if not smaller or any(fn is None for fn in smaller):
             return self
-        return Pullback([fn for fn in smaller if fn is not None], dim=self.dim, chart=self.chart)
+        return Pullback([fn for fn in smaller if fn is not None], dim=self.dim, base=self.base, chart=self.chart)
+
+    def frame(self, z: Tensor) -> Tensor:
+        """Orthonormal frame, `(*batch, width, d)`, a basis vector a column, tangent to the base."""
+        if self.base is None or self.base.width == self.base.dim:
+            return super().frame(z)
+        (z,) = self.prepare(z)
+        frame = self.base.frame(z)
+        r = torch.linalg.qr(self.jacobian(z) @ frame, mode="r").R
+        return frame @ orthonormal_frame(r)
 
     def embed(self, z: Tensor) -> Tensor:
-        """Coordinates that the decoder receives: z itself."""
-        return z
+        """Coordinates that the decoder receives: those of the base, else z itself."""
+        return z if self.base is None else self.base.embed(z)
+
+    def _received(self, z: Tensor) -> Tensor:
+        return z if self.base is None else self.base.embed(self.base.retracted(z))
 
     def decode(self, z: Tensor) -> Tensor:
         """Decoded observations `(*batch, *out)`, averaged over the decoders of a list."""
         (z,) = self.prepare(z)
         points = flat(z)
-        x = torch.stack([one.raw(points) for one in self.members]).mean(0)
+        x = torch.stack([one.raw(self._received(points)) for one in self.members]).mean(0)
         return x.reshape(*z.shape[:-1], *x.shape[1:])
 
     def _charted(self, decoder: Decoder, z: Tensor) -> Tensor:
+        z = self._received(z)
         if self.chart is None:
             return decoder(z)
         x = decoder.raw(z)
@@ -168,13 +198,16 @@ class Pullback(Immersed):
         return y.flatten(1)
 
     def _first_contact(self, z: Tensor) -> None:
-        """Check every decoder at seeded probes and at the points `z` `(N, d)`, and settle the dimension."""
-        d = z.shape[-1]
-        seeded = torch.randn(PROBES, d, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        """Check every decoder at seeded probes and at the points `z` `(N, width)`, and settle the dimension."""
+        seeds = torch.Generator().manual_seed(0)
+        if self.base is not None:
+            d, seeded = self.base.dim, self.base.random(PROBES, generator=seeds, dtype=torch.float64)
+        else:
+            d, seeded = z.shape[-1], torch.randn(PROBES, z.shape[-1], generator=seeds, dtype=torch.float64)
         probes = torch.cat([seeded.to(z), z])
         with torch.no_grad():
             for one in self.members:
-                one.check(probes)
+                one.check(self._received(probes))
             widths = {self._charted(one, probes[:1]).shape[-1] for one in self.members}
         if len(widths) > 1:
             raise ShapeError(f"all decoders of a list must have outputs of one size; got {sorted(widths)}.")

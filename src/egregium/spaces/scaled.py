@@ -79,6 +79,15 @@ class Scaled(Rescaled, Explicit):
     def tangent(self, z: Tensor, v: Tensor) -> Tensor:
         return self.space.tangent(z, v)
 
+    def retracted(self, z: Tensor) -> Tensor:
+        return self.space.retracted(z)
+
+    def off(self, z: Tensor) -> Tensor:
+        return self.space.off(z)
+
+    def turns(self, z0: Tensor, z1: Tensor) -> list[Tensor]:
+        return self.space.turns(z0, z1)
+
     def random(self, *batch: int, **options: Any) -> Tensor:
         """Random points as the space draws them."""
         return self.space.random(*batch, **options)
@@ -113,8 +122,8 @@ class Scaled(Rescaled, Explicit):
     def _ricci(self, z: Tensor) -> Tensor:
         return self.space._ricci(z)
 
-    def _bending(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        return self.s**2 * self.space._bending(z, u, v)
+    def _jacobi_operator(self, z: Tensor, v: Tensor, u: Tensor) -> Tensor:
+        return self.space._jacobi_operator(z, v, u)
 
 
 @dataclass(frozen=True, repr=False)

@@ -29,8 +29,8 @@ class SpaceForm(Explicit):
     def _ricci(self, z: Tensor) -> Tensor:
         return self._kappa * (self.dim - 1) * self._metric(z)
 
-    def _bending(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        return self._kappa * (self._inner(z, u, u) * self._inner(z, v, v) - self._inner(z, u, v) ** 2)
+    def _jacobi_operator(self, z: Tensor, v: Tensor, u: Tensor) -> Tensor:
+        return self._kappa * (self._inner(z, v, v)[:, None] * u - self._inner(z, u, v)[:, None] * v)
 
 
 class Flat(SpaceForm):
@@ -46,5 +46,5 @@ class Flat(SpaceForm):
     def _exp(self, z: Tensor, v: Tensor) -> Tensor:
         return z + v
 
-    def _bending(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        return torch.zeros_like(z[:, 0])
+    def _jacobi_operator(self, z: Tensor, v: Tensor, u: Tensor) -> Tensor:
+        return torch.zeros_like(u)

@@ -9,10 +9,13 @@ from torch import Tensor
 
 from egregium.errors import OptionError, TensorError
 from egregium.numerics.compensated import dot
+from egregium.numerics.trigonometry import Trigonometry
 from egregium.spaces.explicit import require_dimension, root
 from egregium.spaces.immersed import Immersed
 from egregium.spaces.space_form import SpaceForm
 
+UNIT = Trigonometry(1.0)
+TINY = torch.finfo(torch.float64).tiny
 OFF = 1e-3  # by which the length of a unit vector may be off: rounding of half precision
 
 
@@ -21,9 +24,9 @@ class Sphere(SpaceForm, Immersed):
     r"""The n-sphere of a given curvature, of radius `1 / sqrt(curvature)`, in unit vectors of n + 1 numbers at any curvature.
 
     Tangent vectors at x are velocities of the unit vector, orthogonal to x; parts along x count for nothing. What the length
-    of a vector is does not matter: points are its direction. With `a = y - x` and `b = y + x`, the angle of x and y is
+    of a vector is does not matter: points are its direction. With `y' = y |x| / |y|` the angle of x and y is
 
-    .. math:: \theta = \operatorname{atan2}(|a \wedge b| / 2, \; x \cdot y),
+    .. math:: \theta = 2 \operatorname{atan2}(|y' - x|, \; |y' + x|),
 
     right to rounding at tiny angles, and up to pi. At antipodes the gradient of the distance is taken as 0, and the logarithm
     is one of the shortest ways.
@@ -71,7 +74,8 @@ class Sphere(SpaceForm, Immersed):
 
     def require_inside(self, *points: Tensor) -> None:
         for z in points:
-            off = (torch.linalg.vector_norm(z.detach(), dim=-1) - 1).abs().amax()
+            shortest, longest = dot(z, z).detach().double().aminmax()
+            off = torch.maximum(1 - shortest.sqrt(), longest.sqrt() - 1)
             if bool(off > OFF):
                 raise TensorError(
                     f"points of {self} are unit vectors of {self.width} numbers; got lengths that are off by "
@@ -90,6 +94,12 @@ class Sphere(SpaceForm, Immersed):
         if bool((x == 0).all(-1).any()):
             raise TensorError("the zero vector has no direction, so that it is projected to no point of a sphere.")
         return _unit(x / x.abs().amax(-1, keepdim=True))
+
+    def retracted(self, z: Tensor) -> Tensor:
+        return _unit(z)
+
+    def off(self, z: Tensor) -> Tensor:
+        return torch.linalg.vector_norm(z, dim=-1, keepdim=True).log()
 
     def tangent(self, z: Tensor, v: Tensor) -> Tensor:
         """The part of v orthogonal to z."""
@@ -122,43 +132,53 @@ class Sphere(SpaceForm, Immersed):
         return axes[:, :, 1:] / self.radius
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return self.radius * _angle(z0, z1)[:, 0]
+        return self.radius * _angle(*_chords(z0, z1))[:, 0]
 
     def _exp(self, z: Tensor, v: Tensor) -> Tensor:
         z, v = _unit(z), _across(v, z)
         angle = root(dot(v, v))
-        return _unit(angle.cos() * z + torch.sinc(angle / math.pi) * v)
+        return _unit(angle.cos() * z + UNIT.sinc(angle) * v)
 
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
+        chords = _chords(z0, z1)
+        way = _angle(*chords) * self._direction(z0, *chords)
+        if not way.requires_grad:
+            return way
         equal = (z0 == z1).all(-1, keepdim=True)  # where directions have no gradient, but the logarithm has
-        return torch.where(equal, _across(z1 - z0, z0), _angle(z0, z1) * self._direction(z0, z1))
+        return torch.where(equal, _across(z1 - z0, z0), way)
 
     def _transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
         """A rotation in the plane of both ends."""
-        v, way, angle = _across(v, z0), self._direction(z0, z1), _angle(z0, z1)
+        chords = _chords(z0, z1)
+        v, way, angle = _across(v, z0), self._direction(z0, *chords), _angle(*chords)
         turned = v - dot(way, v) * (angle.sin() * _unit(z0) + 2 * (0.5 * angle).sin() ** 2 * way)
         return _across(turned, z1)
 
-    def _direction(self, z0: Tensor, z1: Tensor) -> Tensor:
-        """Unit tangent vectors at z0 towards z1; zero where these are equal, any where they are antipodes."""
-        far = dot(z0, z1) < 0
-        way = _across(torch.where(far, z1 + z0, z1 - z0), z0)
-        lost = far & (way == 0).all(-1, keepdim=True)
-        way = torch.where(lost, self._frame(z0)[:, :, 0], way)
-        size = root(dot(way, way))
-        return way / torch.where(size > 0, size, 1.0)
+    def _direction(self, z0: Tensor, apart: Tensor, together: Tensor) -> Tensor:
+        """Unit tangent vectors at z0 along a chord; zero where that is, any where its ends are antipodes."""
+        short, long = dot(apart, apart), dot(together, together)
+        way = apart * long + together * short
+        size = root(short * long * (short + long))
+        if not bool(long.all()):
+            lost = long == 0
+            way, size = torch.where(lost, self._frame(z0)[:, :, 0], way), torch.where(lost, 1 / self.radius, size)
+        return way / size.clamp_min(TINY)
 
     def _log_volume(self, z: Tensor) -> Tensor:
         """Against the area of the unit sphere."""
         return torch.full_like(z[:, 0], self.n * math.log(self.radius))
 
 
-def _angle(x: Tensor, y: Tensor) -> Tensor:
-    """Angles `(N, 1)` between vectors, not only of length 1."""
-    near = dot(x, y) >= 0
-    short, long = torch.where(near, y - x, y + x), torch.where(near, y + x, y - x)
-    across = short - long * (dot(short, long) / dot(long, long))
-    return torch.atan2(0.5 * root(dot(across, across)) * dot(long, long).sqrt(), dot(x, y))
+def _chords(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """`y' - x` and `y' + x`, where y' is y brought to the length of x: each right to a few roundings of itself."""
+    apart, together, square = y - x, y + x, dot(y, y)
+    excess = dot(apart, together) / (square + (dot(x, x) * square).sqrt()) * y
+    return apart - excess, together - excess
+
+
+def _angle(apart: Tensor, together: Tensor) -> Tensor:
+    """Angles `(N, 1)` between vectors of equal length with this difference and this sum."""
+    return 2 * torch.atan2(root(dot(apart, apart)), root(dot(together, together)))
 
 
 def _across(v: Tensor, z: Tensor) -> Tensor:
@@ -167,4 +187,4 @@ def _across(v: Tensor, z: Tensor) -> Tensor:
 
 
 def _unit(z: Tensor) -> Tensor:
-    return z / torch.linalg.vector_norm(z, dim=-1, keepdim=True)
+    return z / dot(z, z).sqrt()

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from egregium.spaces.explicit import require_dimension, root
 from egregium.spaces.immersed import Immersed
 from egregium.spaces.space_form import Flat
 
+FEW = 2
 TURN, TURN_REST = 2 * math.pi, 2.4492935982947064e-16  # together 2 pi to 32 digits
 
 
@@ -65,6 +67,13 @@ class Torus(Flat, Immersed):
         (x,) = self.prepare(x, names=("x",))
         return _wrapped(x.double(), torch.zeros_like(x, dtype=torch.float64)).to(x.dtype)
 
+    def turns(self, z0: Tensor, z1: Tensor) -> list[Tensor]:
+        """Nearest first, then round each circle the other way; all circles together while these are few."""
+        near = z0 + _wrapped(z1.double(), z0.double()).to(z1)
+        back = torch.where(near >= z0, -TURN, TURN)
+        chosen = list(product((0.0, 1.0), repeat=self.n)) if self.n <= FEW else [(0.0,) * self.n, *_each_alone(self.n)]
+        return [near + back * torch.tensor(turned).to(near) for turned in chosen]
+
     def random(
         self,
         *batch: int,
@@ -100,6 +109,10 @@ class Torus(Flat, Immersed):
 
     def _scale(self, z: Tensor) -> Tensor:
         return torch.tensor(self._each, dtype=z.dtype, device=z.device)
+
+
+def _each_alone(n: int) -> list[tuple[float, ...]]:
+    return [tuple(float(k == place) for k in range(n)) for place in range(n)]
 
 
 def _wrapped(a: Tensor, b: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ def require(*found: list[Breach]) -> None:
         raise AssertionError("broken laws: " + "; ".join(map(str, broken)))
 
 
-class _Judge:
+class Judge:
     """Collects the laws whose defects exceed the tolerance; NaN always does."""
 
     def __init__(self, tolerance: float) -> None:
@@ -65,7 +65,7 @@ class _Judge:
         return False
 
 
-def _vectors(space: Space, z: Tensor, count: int, seed: int) -> list[Tensor]:
+def vectors(space: Space, z: Tensor, count: int, seed: int) -> list[Tensor]:
     """Random tangent vectors at z, `(*batch, width)` each: combinations of the frame."""
     generator = torch.Generator().manual_seed(seed)
     frame = space.frame(z)
@@ -82,7 +82,7 @@ def space_breaches(space: Space, z: Tensor, *, tolerance: float = 1e-9, seed: in
 
     For an immersed space also that the metric is that of its immersion, by finite differences (to 1e-6).
     """
-    judge, before = _Judge(tolerance), z.clone()
+    judge, before = Judge(tolerance), z.clone()
     n, width, dim = len(z), space.width, space.dim
     metric, frame = space.metric(z), space.frame(z)
     if not (judge.shape("metric(z)", metric, (n, width, width)) and judge.shape("frame(z)", frame, (n, width, dim))):
@@ -91,7 +91,7 @@ def space_breaches(space: Space, z: Tensor, *, tolerance: float = 1e-9, seed: in
     judge.law("the metric is symmetric", _relative(metric, metric.mT, size[:, None, None]))
     restricted = frame.mT @ metric @ frame
     judge.law("the frame is orthonormal", restricted - torch.eye(dim, dtype=z.dtype, device=z.device))
-    u, v = _vectors(space, z, 2, seed)
+    u, v = vectors(space, z, 2, seed)
     contracted = torch.einsum("ni,nij,nj->n", u, metric, v)
     lengths = [torch.einsum("ni,nij,nj->n", one, metric, one) for one in (u, v)]
     judge.law("the metric is positive", torch.stack(lengths).clamp_max(0) - (torch.stack(lengths) == 0).to(z), 0.0)
@@ -107,7 +107,7 @@ def space_breaches(space: Space, z: Tensor, *, tolerance: float = 1e-9, seed: in
     return judge.breaches
 
 
-def _batch_laws(judge: _Judge, space: Space, z: Tensor, metric: Tensor) -> None:
+def _batch_laws(judge: Judge, space: Space, z: Tensor, metric: Tensor) -> None:
     """Leading dimensions of every kind, and no influence between rows."""
     n, width = z.shape
     alone = space.metric(z[0])
@@ -125,12 +125,18 @@ def _by_differences(space: ImmersedSpace, z: Tensor, u: Tensor) -> Tensor:
     return (space.immerse(z + STEP * u) - space.immerse(z - STEP * u)).norm(dim=-1) / (2 * STEP)
 
 
-def closed_form_breaches(space: Space, z: Tensor, *, tolerance: float = 1e-9, seed: int = 0) -> list[Breach]:
-    """Broken laws of a space's own `dist, exp, log, transport` at points z `(N, width)`, near enough for unique geodesics."""
+def closed_form_breaches(
+    space: Space, z: Tensor, *, tolerance: float = 1e-9, seed: int = 0, reach: float | None = None
+) -> list[Breach]:
+    """Broken laws of a space's own `dist, exp, log, transport` at points z `(N, width)`, near enough for unique geodesics.
+
+    Vectors are drawn at random; `reach` is the length of the longest, where they must not lead too far.
+    """
     if not isinstance(space, ClosedForm):
         raise TypeError(f"{type(space).__name__} has no dist, exp, log and transport; use space_breaches.")
-    judge = _Judge(tolerance)
-    u, v = _vectors(space, z, 2, seed)
+    judge = Judge(tolerance)
+    u, v = vectors(space, z, 2, seed)
+    u = u if reach is None else u * (reach / space.norm(z, u).max())
     there = space.exp(z, u)
     log = space.log(z, there)
     judge.law("log inverts exp", space.norm(z, log - u))
@@ -150,7 +156,7 @@ def distance_breaches(
 
     The metric's norm must be the rate at which distance grows: to 1e-3, since distances of near points are differences.
     """
-    judge = _Judge(tolerance)
+    judge = Judge(tolerance)
     a, b, c = z, z.roll(1, 0), z.roll(2, 0)
     ab = distance(a, b)
     if not judge.shape("distance(z0, z1)", ab, (len(z),)):
@@ -159,7 +165,7 @@ def distance_breaches(
     judge.law("a point has no distance from itself", distance(a, a), 0.0)
     judge.law("distance is symmetric", _relative(distance(b, a), ab, ab))
     judge.law("the triangle inequality holds", ((distance(a, c) - ab - distance(b, c)) / ab).clamp_min(0))
-    (u,) = _vectors(space, z, 1, seed)
+    (u,) = vectors(space, z, 1, seed)
     small = 1e-4 * ab / space.norm(z, u)
     near = distance(z, z + small[:, None] * u) if space.width == space.dim else small * space.norm(z, u)
     judge.law("distance grows at the rate of the metric", near / (small * space.norm(z, u)) - 1, 1e-3)
@@ -168,7 +174,7 @@ def distance_breaches(
 
 def relation_breaches(relation: Relation, space: Space, *points: Tensor) -> list[Breach]:
     """Broken laws of a relation at `relation.arity` points `(N, width)` each: form, bounds, and no influence of batch mates."""
-    judge = _Judge(0.0)
+    judge = Judge(0.0)
     judge.law("arity is 1, 2 or 3", torch.tensor(float(relation.arity not in (1, 2, 3))))
     judge.law("scale is ratio, interval, circular or signed",
               torch.tensor(float(relation.scale not in ("ratio", "interval", "circular", "signed"))))  # fmt: skip
