@@ -151,8 +151,9 @@ class ConstantCurvature(SpaceForm):
         line = torch.where(radial < 0, inwards, outwards) * at.u + sinc * across
         outward = at.r * stretch * radial
         if line.requires_grad:  # at the origin directions have no gradient, but these forms have the one that is
-            line = torch.where(at.r == 0, cosine * z + sinc * v, line)
-            outward = torch.where(at.r == 0, dot(z, v), outward)
+            centre = at.r == 0
+            line = torch.where(centre, cosine * z + sinc * v, line)
+            outward = torch.where(centre, dot(z, v), outward)
         sine = root(dot(line, line))
         cosine = there * cosine - self._kappa * sinc * outward
         return line * _ratio(trig.arc(sine, cosine), sine)
@@ -254,7 +255,7 @@ class _Triangle:
             rest = torch.where(self.at_centre, rest.detach() - curvature * (square - square.detach()), rest)
         return 2 * trig.arc(root(square), root(rest))
 
-    @property
+    @cached_property
     def at_centre(self) -> Tensor:
         """Whether an end is the origin, `(N, 1)`."""
         return (self.start.r == 0) | (self.end.r == 0)
@@ -263,7 +264,7 @@ class _Triangle:
     def way_at_centre(self) -> Tensor:
         """The logarithm times `s(d) / d` from or to the origin, where directions have no gradient but this form of it has."""
         trig, z0, z1, u = self.trig, self.z0, self.z1, self.start.u
-        narrow = 1 / trig.sinc(self.start.r)
+        narrow = 1 / self.start_stretch
         forward = narrow * z1 + (trig.cosine(self.start.r) - narrow) * dot(z1, u) * u
         return trig.sinc(self.end.r) * forward - trig.cosine(self.end.r) * z0 / narrow
 
