@@ -146,13 +146,14 @@ def test_every_module_says_what_it_is() -> None:
 
 def test_the_readme_runs(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     assert len(blocks[0].splitlines()) <= 12
     script = tmp_path / "readme.py"
     script.write_text("\n".join(blocks))
     warnings = ["-W", "error", "-W", "ignore:`torch.jit.script` is deprecated:DeprecationWarning"]  # torch's own
     done = subprocess.run([sys.executable, *warnings, script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+    assert "Geodesic(batch (10,), d = 3" in done.stdout
     assert "torch.Size([100, 9, 784])" in done.stdout and "Indeterminacy(20 points, d = 2" in done.stdout
 
 

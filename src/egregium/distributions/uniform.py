@@ -40,22 +40,23 @@ class Uniform(OnSpace):
         batch_shape: Any = (),
         *,
         dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
         validate_args: bool | None = None,
     ) -> None:
         log_volume(space)
         super().__init__(space, validate_args)
-        self.dtype = dtype
+        self.dtype, self.device = dtype, device
         self._batch_shape = torch.Size(batch_shape)
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         new = super().expand(batch_shape, _instance)
-        new.dtype = self.dtype
+        new.dtype, new.device = self.dtype, self.device
         return new
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Points `(*sample_shape, *batch_shape, width)`."""
         shape = torch.Size(sample_shape) + self.batch_shape
-        return self.space.random(*shape, dtype=self.dtype)
+        return self.space.random(*shape, dtype=self.dtype, device=self.device)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Minus the logarithm of the volume, of the points' dtype; gradient 0."""

@@ -99,9 +99,10 @@ class ConstantCurvature(SpaceForm):
         scale: float = 1.0,
         generator: torch.Generator | None = None,
         dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
     ) -> Tensor:
         """Points `(*batch, n)` about the origin: a Gaussian of standard deviation `scale` in its tangent space."""
-        return scale * torch.randn(*batch, self.n, generator=generator, dtype=dtype)
+        return scale * torch.randn(*batch, self.n, generator=generator, dtype=dtype, device=device)
 
     def _inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
         at = _Polar.of(z)

@@ -38,7 +38,13 @@ class Explicit(ABC):
         """The distance up to which geodesics from a point are the only shortest ones; infinite where all are."""
 
     @abstractmethod
-    def random(self, *batch: int, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
+    def random(
+        self,
+        *batch: int,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
         """Random points `(*batch, width)`."""
 
     @abstractmethod

@@ -111,9 +111,10 @@ class Sphere(SpaceForm, Immersed):
         *batch: int,
         generator: torch.Generator | None = None,
         dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
     ) -> Tensor:
         """Uniform points `(*batch, n + 1)`."""
-        return _unit(torch.randn(*batch, self.width, generator=generator, dtype=dtype))
+        return _unit(torch.randn(*batch, self.width, generator=generator, dtype=dtype, device=device))
 
     def _metric(self, z: Tensor) -> Tensor:
         u = _unit(z)

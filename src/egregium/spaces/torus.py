@@ -79,9 +79,10 @@ class Torus(Flat, Immersed):
         *batch: int,
         generator: torch.Generator | None = None,
         dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
     ) -> Tensor:
         """Uniform points `(*batch, n)`, angles in `[-pi, pi)`."""
-        return math.pi * (2 * torch.rand(*batch, self.n, generator=generator, dtype=dtype) - 1)
+        return math.pi * (2 * torch.rand(*batch, self.n, generator=generator, dtype=dtype, device=device) - 1)
 
     def _metric(self, z: Tensor) -> Tensor:
         return torch.diag(self._scale(z) ** 2).expand(len(z), -1, -1)
