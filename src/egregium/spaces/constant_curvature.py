@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from egregium.errors import OptionError, TensorError
+from egregium.errors import TensorError
 from egregium.numerics.compensated import dot, rejection
 from egregium.numerics.trigonometry import Trigonometry
-from egregium.spaces.explicit import plain, require_dimension, root
+from egregium.spaces.explicit import plain, require_dimension, require_number, root
 from egregium.spaces.space_form import SpaceForm
 
 LEAST = 1e-150  # radius, whose square is a normal number still
@@ -53,10 +53,7 @@ class ConstantCurvature(SpaceForm):
     def __post_init__(self) -> None:
         kind = type(self).__name__
         require_dimension(kind, self.n)
-        if isinstance(self.curvature, Tensor) and self.curvature.shape != ():
-            raise OptionError(f"{kind}(curvature): one number is expected; got a tensor {tuple(self.curvature.shape)}.")
-        if not torch.isfinite(torch.as_tensor(self.curvature)):
-            raise OptionError(f"{kind}(curvature): the curvature must be finite; got {self.curvature}.")
+        require_number(f"{kind}(curvature)", self.curvature, learned=True)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.n}, curvature={plain(self.curvature):g})"

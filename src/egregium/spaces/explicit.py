@@ -1,5 +1,6 @@
 """What spaces with closed-form geometry share: checked, computed in double precision, in pieces that stay in the cache."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
@@ -115,6 +116,7 @@ class Explicit(ABC):
 
     def geodesic(self, z0: Tensor, z1: Tensor, t: float) -> Tensor:
         """The point at time t of the shortest geodesic from z0 to z1 in unit time, `(*batch, width)`."""
+        require_number("geodesic(t): the time", t)
         return self._computed(lambda a, b: self._exp(a, t * self._log(a, b)), (z0, z1))
 
     def midpoint(self, z0: Tensor, z1: Tensor) -> Tensor:
@@ -243,6 +245,19 @@ def require_dimension(kind: str, n: int) -> None:
     """
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise OptionError(f"{kind}(n): n must be a whole number of at least 1; got {n!r}.")
+
+
+def require_number(what: str, value: object, *, learned: bool = False) -> None:
+    """Check that `value` is a finite number, or where it may be `learned` a tensor `()` of one.
+
+    Raises: `OptionError`.
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if learned and isinstance(value, Tensor):
+        number = value.shape == () and value.is_floating_point()
+    if not number or not math.isfinite(plain(value)):  # type: ignore[arg-type]
+        found = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+        raise OptionError(f"{what} is a finite number{', or a float tensor ()' if learned else ''}; got {found}.")
 
 
 def plain(x: float | Tensor) -> float:

@@ -1,6 +1,5 @@
 """A space with all distances multiplied by one number."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor
 
 from egregium.errors import OptionError
-from egregium.spaces.explicit import Explicit, plain
+from egregium.spaces.explicit import Explicit, plain, require_number
 from egregium.spaces.immersed import Immersed
 
 
@@ -20,8 +19,9 @@ class Rescaled:
     s: float | Tensor
 
     def __post_init__(self) -> None:
-        if not 0 < plain(self.s) < math.inf:
-            raise OptionError(f"Scaled(space, s): the scale must be positive and finite; got {plain(self.s):g}.")
+        require_number("Scaled(s)", self.s, learned=True)
+        if not plain(self.s) > 0:
+            raise OptionError(f"Scaled(space, s): the scale must be positive; got {plain(self.s):g}.")
 
     def __repr__(self) -> str:
         return f"Scaled({self.space!r}, {plain(self.s):g})"

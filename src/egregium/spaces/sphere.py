@@ -10,7 +10,7 @@ from torch import Tensor
 from egregium.errors import OptionError, TensorError
 from egregium.numerics.compensated import dot
 from egregium.numerics.trigonometry import Trigonometry
-from egregium.spaces.explicit import require_dimension, root
+from egregium.spaces.explicit import require_dimension, require_number, root
 from egregium.spaces.immersed import Immersed
 from egregium.spaces.space_form import SpaceForm
 
@@ -45,7 +45,8 @@ class Sphere(SpaceForm, Immersed):
 
     def __post_init__(self) -> None:
         require_dimension("Sphere", self.n)
-        if not 0 < self.curvature < math.inf:
+        require_number("Sphere(curvature)", self.curvature)
+        if not self.curvature > 0:
             raise OptionError(
                 f"Sphere(n, curvature): the curvature must be positive; got {self.curvature}. Hyperbolic is negative, "
                 "ConstantCurvature may be anything."

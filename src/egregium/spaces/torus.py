@@ -4,13 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from egregium.errors import OptionError
 from egregium.numerics.compensated import dot, two_product, two_sum
-from egregium.spaces.explicit import require_dimension, root
+from egregium.spaces.explicit import require_dimension, require_number, root
 from egregium.spaces.immersed import Immersed
 from egregium.spaces.space_form import Flat
 
@@ -38,8 +39,11 @@ class Torus(Flat, Immersed):
 
     def __post_init__(self) -> None:
         require_dimension("Torus", self.n)
-        radii = [self.radii] * self.n if isinstance(self.radii, (int, float)) else list(self.radii)
-        if len(radii) != self.n or not all(0 < radius < math.inf for radius in radii):
+        given = self.radii.tolist() if isinstance(self.radii, Tensor) else self.radii
+        radii: list[Any] = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given] * self.n
+        for radius in radii:
+            require_number("each of Torus(radii)", radius)
+        if len(radii) != self.n or not all(radius > 0 for radius in radii):
             raise OptionError(f"Torus({self.n}, radii): one positive number, or {self.n} of them; got {self.radii!r}.")
         object.__setattr__(self, "radii", tuple(float(radius) for radius in radii))
 
