@@ -55,7 +55,13 @@ def _products() -> list[Case]:
     return [Case(space, two, most=3.0), Case(Product(space, Scaled(Hyperbolic(5, -0.3), 2.0)), nested, most=3.0)]
 
 
-CASES = [case for n in DIMENSIONS for case in _space_forms(n)] + _products()
+def _marked(cases: list[Case], quick: tuple[int, ...]) -> list[Any]:
+    """Cases of other dimensions than the quick ones are for `make test-slow`."""
+    return [case if case.space.dim in quick or isinstance(case.space, Product) else pytest.param(case, marks=pytest.mark.slow)
+            for case in cases]  # fmt: skip
+
+
+CASES = _marked([case for n in DIMENSIONS for case in _space_forms(n)] + _products(), quick=(2, 50))
 
 
 def ends(case: Case, dtype: torch.dtype, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -103,11 +109,18 @@ def off(found: Tensor, exact: list[list[Any]]) -> float:
     return max(float(error / size) for error, size in sizes)
 
 
-MODELS = [
-    *(Case(Sphere(n, kappa), truth.sphere(kappa), most=math.pi / kappa**0.5 - 1e-6) for n in (1, 2, 5) for kappa in (0.7, 3.0)),
-    *(Case(Hyperbolic(n, kappa), truth.normal_coordinates(kappa)) for n in (1, 2, 5) for kappa in (-2.0, -0.3)),
-    *(Case(ConstantCurvature(n, 0.7), truth.normal_coordinates(0.7), 1.8, 1.8) for n in (2, 5)),
-]
+MODELS = _marked(
+    [
+        *(
+            Case(Sphere(n, kappa), truth.sphere(kappa), most=math.pi / kappa**0.5 - 1e-6)
+            for n in (1, 2, 5)
+            for kappa in (0.7, 3.0)
+        ),
+        *(Case(Hyperbolic(n, kappa), truth.normal_coordinates(kappa)) for n in (1, 2, 5) for kappa in (-2.0, -0.3)),
+        *(Case(ConstantCurvature(n, 0.7), truth.normal_coordinates(0.7), 1.8, 1.8) for n in (2, 5)),
+    ],
+    quick=(2,),
+)
 
 
 @pytest.mark.parametrize("dtype", LINES, ids=str)

@@ -5,6 +5,7 @@ from egregium.relations.angle import Angle, angle
 from egregium.relations.ball import BallVolume, ball_volume
 from egregium.relations.density import Density, log_density
 from egregium.relations.distance import Chord, GeodesicDistance, StraightLength, chord, distance, straight_length
+from egregium.relations.embedding import Embedding, embed
 from egregium.relations.explog import exp, log
 from egregium.relations.flatness import Flatness, flatness
 from egregium.relations.gromov_wasserstein import Alignment, gromov_wasserstein
@@ -22,10 +23,9 @@ from egregium.relations.region import Volume, volume
 from egregium.relations.volume import LogVolume, log_volume
 
 __all__ = [
-    "Alignment", "Angle", "BallVolume", "Chord", "Density", "Flatness", "GeodesicDistance", "IndependentDrawLength",
-    "LatentDistance", "LogVolume", "Mean", "Medoids", "Pairwise", "PrincipalDirections", "StraightLength", "Transport",
-    "Volume",
-    "angle", "ball_volume", "chord", "conjugate_time", "curvature", "distance", "exp", "flatness", "gromov_wasserstein",
-    "jacobi_field", "log", "log_density", "log_volume", "mean", "medoids", "neighbors", "pairwise", "principal_directions",
-    "straight_length", "transport", "variance", "volume", "wasserstein",
+    "Alignment", "Angle", "BallVolume", "Chord", "Density", "Embedding", "Flatness", "GeodesicDistance",
+    "IndependentDrawLength", "LatentDistance", "LogVolume", "Mean", "Medoids", "Pairwise", "PrincipalDirections",
+    "StraightLength", "Transport", "Volume", "angle", "ball_volume", "chord", "conjugate_time", "curvature", "distance",
+    "embed", "exp", "flatness", "gromov_wasserstein", "jacobi_field", "log", "log_density", "log_volume", "mean", "medoids",
+    "neighbors", "pairwise", "principal_directions", "straight_length", "transport", "variance", "volume", "wasserstein",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """How badly distances fit into a Euclidean space: multidimensional scaling by majorisation."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 STEPS = 300
@@ -23,7 +24,7 @@ def embedding(distances: Tensor, weights: Tensor, dim: int) -> tuple[Tensor, Ten
     off = ~torch.eye(n, dtype=torch.bool, device=distances.device)
     weights = weights * off
     inverse = torch.linalg.pinv(_laplacian(weights))
-    x = _classical(distances, dim)
+    x = classical_scaling(distances, dim)
     last = _stress(x, distances, weights)
     for _ in range(STEPS):
         apart = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
@@ -40,11 +41,13 @@ def _laplacian(weights: Tensor) -> Tensor:
     return torch.diag(weights.sum(-1)) - weights
 
 
-def _classical(distances: Tensor, dim: int) -> Tensor:
+def classical_scaling(distances: Tensor, k: int) -> Tensor:
+    """Torgerson's scaling `(N, k)` of a matrix of distances, along its axes from the longest on; zero beyond its rank."""
     square = distances**2
     gram = -0.5 * (square - square.mean(0) - square.mean(1)[:, None] + square.mean())
     values, vectors = torch.linalg.eigh(gram)
-    return vectors[:, -dim:] * values[-dim:].clamp_min(0).sqrt()
+    axes = (vectors * values.clamp_min(0).sqrt()).flip(1)[:, :k]
+    return F.pad(axes, (0, k - axes.shape[1]))
 
 
 def _stress(x: Tensor, distances: Tensor, weights: Tensor) -> Tensor:
