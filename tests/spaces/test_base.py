@@ -99,6 +99,16 @@ def test_bases_of_every_kind() -> None:
     torch.testing.assert_close(connect(flat, y[:2], y[2:]).length, connect(same, y[:2], y[2:]).length)
 
 
+def test_ways_round_many_circles_are_few() -> None:
+    base = Product(Product(Torus(1), Torus(2)), Torus(2))
+    z0, z1 = base.random(8, generator=torch.Generator().manual_seed(0), dtype=torch.float64).chunk(2)
+    ways = base.turns(z0, z1)
+    assert len(ways) == 11 and (ways[0] - z0).abs().max() <= torch.pi
+    turned = ((torch.stack(ways) - ways[0]) / (2 * torch.pi)).round()
+    assert (base.dist(torch.cat(ways), z1.repeat(len(ways), 1)) < 1e-12).all() and turned[1:].abs().sum(-1).min() == 1
+    assert len(Product(Torus(2), Torus(1)).turns(z0[:, :3], z1[:, :3])) == 8
+
+
 def test_refusals() -> None:
     with pytest.raises(TensorError, match="unit vectors"):
         connect(ROUND, 2 * Z0, Z1)

@@ -1,5 +1,6 @@
 """Products of spaces, explicit or learned, in their coordinates side by side."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -12,6 +13,8 @@ from egregium.errors import OptionError, ShapeError
 from egregium.numerics.blocks import block_diagonal
 from egregium.spaces.explicit import Explicit
 from egregium.spaces.points import require_points
+
+MOST_WAYS = 8  # round the circles of a product, that are tried together
 
 
 class Factored:
@@ -170,8 +173,13 @@ class Product(Factored, Explicit):
         return torch.cat([space.off(part) for space, (part,) in self._each(z)], -1)
 
     def turns(self, z0: Tensor, z1: Tensor) -> list[Tensor]:
+        """The factors' ways in all combinations while these are few, else with one factor at a time not the nearest way."""
         ways = [space.turns(*parts) for space, parts in self._each(z0, z1)]
-        return [torch.cat(parts, -1) for parts in product(*ways)]
+        if math.prod(map(len, ways)) <= MOST_WAYS:
+            return [torch.cat(parts, -1) for parts in product(*ways)]
+        nearest = [way[0] for way in ways]
+        others = [[*nearest[:k], one, *nearest[k + 1 :]] for k, way in enumerate(ways) for one in way[1:]]
+        return [torch.cat(parts, -1) for parts in (nearest, *others)]
 
     def random(self, *batch: int, **options: Any) -> Tensor:
         """Random points of all factors, `(*batch, width)`; options as theirs."""

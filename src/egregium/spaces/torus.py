@@ -74,9 +74,9 @@ class Torus(Flat, Immersed):
     def turns(self, z0: Tensor, z1: Tensor) -> list[Tensor]:
         """Nearest first, then round each circle the other way; all circles together while these are few."""
         near = z0 + _wrapped(z1.double(), z0.double()).to(z1)
-        back = torch.where(near >= z0, -TURN, TURN)
-        chosen = list(product((0.0, 1.0), repeat=self.n)) if self.n <= FEW else [(0.0,) * self.n, *_each_alone(self.n)]
-        return [near + back * torch.tensor(turned).to(near) for turned in chosen]
+        back = torch.where(near >= z0, near - TURN, near + TURN)
+        chosen = list(product((False, True), repeat=self.n)) if self.n <= FEW else [(False,) * self.n, *_each_alone(self.n)]
+        return [torch.where(torch.tensor(turned, device=near.device), back, near) for turned in chosen]
 
     def random(
         self,
@@ -116,8 +116,8 @@ class Torus(Flat, Immersed):
         return torch.tensor(self._each, dtype=z.dtype, device=z.device)
 
 
-def _each_alone(n: int) -> list[tuple[float, ...]]:
-    return [tuple(float(k == place) for k in range(n)) for place in range(n)]
+def _each_alone(n: int) -> list[tuple[bool, ...]]:
+    return [tuple(k == place for k in range(n)) for place in range(n)]
 
 
 def _wrapped(a: Tensor, b: Tensor) -> Tensor:
