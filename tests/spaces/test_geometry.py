@@ -116,3 +116,27 @@ def test_a_wrong_curvature_is_caught_by_triangles() -> None:
     assert excess_breaches(Flatter(2), points(Sphere(2), 3))
     with pytest.raises(ValueError, match="3 dimensions"):
         excess_breaches(Euclidean(3), torch.zeros(3, 3))
+
+
+@pytest.mark.parametrize("space", SPACES, ids=repr)
+def test_gradients_are_zero_at_equal_points_and_finite_everywhere(space: Any) -> None:
+    z = torch.cat([points(space), 0 * points(space)[:1] if space.width == space.dim else points(space)[:1]])
+    for power in (1, 2):
+        here = z.clone().requires_grad_()
+        (slope,) = torch.autograd.grad((space.dist(here, z) ** power).sum(), here)
+        assert slope.equal(torch.zeros_like(slope))
+    far = z.roll(1, 0)
+    here = z.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(space.dist(here, far).square().sum(), here)
+    expected = -2 * (space.metric(z) @ space.log(z, far)[..., None])[..., 0]  # half of d^2 falls along the logarithm
+    assert (slope - expected).abs().max() <= 1e-9 * expected.abs().max()
+
+
+def test_gradients_at_the_cut_locus() -> None:
+    north = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
+    here = (-north).requires_grad_()
+    (slope,) = torch.autograd.grad(Sphere(2).dist(here, north), here)
+    assert slope.equal(torch.zeros(3, dtype=torch.float64))  # no way is the shortest
+    angle = torch.tensor([torch.pi], dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(Torus(1, 2.0).dist(angle, torch.zeros(1, dtype=torch.float64)), angle)
+    assert abs(float(slope)) == 2.0  # that of one of two

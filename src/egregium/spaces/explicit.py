@@ -99,7 +99,7 @@ class Explicit(ABC):
         return self._computed(self._frame, (z,))
 
     def dist(self, z0: Tensor, z1: Tensor) -> Tensor:
-        """Distance, `(*batch)`; gradient 0 at equal points and at the cut locus, where there is none."""
+        """Distance, `(*batch)`; gradient 0 at equal points; at the cut locus 0 on spheres, that of one of the ways on tori."""
         return self._computed(self._dist, (z0, z1))
 
     def exp(self, z: Tensor, v: Tensor) -> Tensor:
