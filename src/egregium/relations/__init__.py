@@ -20,12 +20,14 @@ from egregium.relations.pairwise import Pairwise, pairwise
 from egregium.relations.parallel_transport import transport
 from egregium.relations.population import PrincipalDirections, principal_directions, variance
 from egregium.relations.region import Volume, volume
+from egregium.relations.signature import Signature, signature
 from egregium.relations.volume import LogVolume, log_volume
 
 __all__ = [
     "Alignment", "Angle", "BallVolume", "Chord", "Density", "Embedding", "Flatness", "GeodesicDistance",
-    "IndependentDrawLength", "LatentDistance", "LogVolume", "Mean", "Medoids", "Pairwise", "PrincipalDirections",
+    "IndependentDrawLength", "LatentDistance", "LogVolume", "Mean", "Medoids", "Pairwise", "PrincipalDirections", "Signature",
     "StraightLength", "Transport", "Volume", "angle", "ball_volume", "chord", "conjugate_time", "curvature", "distance",
     "embed", "exp", "flatness", "gromov_wasserstein", "jacobi_field", "log", "log_density", "log_volume", "mean", "medoids",
-    "neighbors", "pairwise", "principal_directions", "straight_length", "transport", "variance", "volume", "wasserstein",
+    "neighbors", "pairwise", "principal_directions", "signature", "straight_length", "transport", "variance", "volume",
+    "wasserstein",
 ]  # fmt: skip
