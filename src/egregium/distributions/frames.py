@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from egregium.errors import OptionError
-from egregium.numerics.compensated import dot
+from egregium.numerics.reflection import mirrored
 from egregium.spaces import ConstantCurvature, Euclidean, Explicit, Product, Scaled, Sphere, Torus
 
 
@@ -24,7 +24,7 @@ def from_frame(space: Explicit, z: Tensor, c: Tensor) -> Tensor:
         case Torus():
             return c / _radii(space, z)
         case Sphere():
-            return _mirrored(z, torch.cat([torch.zeros_like(c[..., :1]), c], -1)) / space.radius
+            return mirrored(_unit(z), torch.cat([torch.zeros_like(c[..., :1]), c], -1)) / space.radius
         case ConstantCurvature():
             return space.transport(torch.zeros_like(z), z, c)
         case Scaled():
@@ -46,7 +46,7 @@ def to_frame(space: Explicit, z: Tensor, v: Tensor) -> Tensor:
         case Torus():
             return v * _radii(space, z)
         case Sphere():
-            return space.radius * _mirrored(z, v)[..., 1:]
+            return space.radius * mirrored(_unit(z), v)[..., 1:]
         case ConstantCurvature():
             return space.transport(z, torch.zeros_like(z), v)
     raise _unknown(space)
@@ -68,10 +68,5 @@ def _radii(space: Torus, z: Tensor) -> Tensor:
     return torch.tensor(space.radii, dtype=z.dtype, device=z.device)
 
 
-def _mirrored(z: Tensor, v: Tensor) -> Tensor:
-    """`v` reflected as the first axis is to z or to -z, whichever is further from it."""
-    u = z / torch.linalg.vector_norm(z, dim=-1, keepdim=True)
-    first = torch.zeros_like(u)
-    first[..., 0] = torch.where(u[..., 0] < 0, -1.0, 1.0)
-    mirror = u + first
-    return v - mirror * (2 * dot(mirror, v) / dot(mirror, mirror))
+def _unit(z: Tensor) -> Tensor:
+    return z / torch.linalg.vector_norm(z, dim=-1, keepdim=True)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from egregium.errors import TensorError
 from egregium.numerics.compensated import dot, rejection
+from egregium.numerics.reflection import mirrored
 from egregium.numerics.trigonometry import Trigonometry
 from egregium.spaces.explicit import plain, require_dimension, require_number, root
 from egregium.spaces.space_form import SpaceForm
@@ -117,14 +118,9 @@ class ConstantCurvature(SpaceForm):
     def _frame(self, z: Tensor) -> Tensor:
         """Radially first, then across: the axes reflected so that the first points away from the origin."""
         at = _Polar.of(z)
-        sign = torch.where(at.u[:, :1] < 0, -1.0, 1.0)
-        mirror = at.u + sign * F.one_hot(torch.zeros_like(at.u[:, 0], dtype=torch.int64), self.n)
-        axes = torch.eye(self.n, dtype=z.dtype, device=z.device) - mirror[:, :, None] * mirror[:, None] * (
-            2 / dot(mirror, mirror)[..., None]
-        )
-        scale = (1 / self.trigonometry.sinc(at.r)).expand(-1, self.n).clone()
-        scale[:, 0] = -sign[:, 0]
-        return axes * scale[:, None]
+        axes = torch.eye(self.n, dtype=z.dtype, device=z.device).expand(len(z), -1, -1)[:, 1:]
+        across = mirrored(at.u[:, None].expand_as(axes), axes) / self.trigonometry.sinc(at.r)[..., None]
+        return torch.cat([at.u[:, None], across], 1).mT
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
         return _Triangle.of(self.trigonometry, z0, z1).side[:, 0]

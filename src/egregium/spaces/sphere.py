@@ -4,11 +4,11 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from egregium.errors import OptionError, TensorError
 from egregium.numerics.compensated import dot
+from egregium.numerics.reflection import mirrored
 from egregium.numerics.trigonometry import Trigonometry
 from egregium.spaces.explicit import require_dimension, require_number, root
 from egregium.spaces.immersed import Immersed
@@ -126,12 +126,8 @@ class Sphere(SpaceForm, Immersed):
 
     def _frame(self, z: Tensor) -> Tensor:
         """All axes but the first, reflected as the first is to z."""
-        u = _unit(z)
-        sign = torch.where(u[:, :1] < 0, -1.0, 1.0)
-        mirror = u + sign * F.one_hot(torch.zeros_like(u[:, 0], dtype=torch.int64), self.width)
-        scale = (2 / dot(mirror, mirror))[..., None]
-        axes = torch.eye(self.width, dtype=z.dtype, device=z.device) - scale * mirror[:, :, None] * mirror[:, None]
-        return axes[:, :, 1:] / self.radius
+        axes = torch.eye(self.width, dtype=z.dtype, device=z.device).expand(len(z), -1, -1)[:, 1:]
+        return mirrored(_unit(z)[:, None].expand_as(axes), axes).mT / self.radius
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
         return self.radius * _angle(*_chords(z0, z1))[:, 0]
