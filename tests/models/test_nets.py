@@ -19,7 +19,7 @@ def build(shape, **options):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_encoder_and_decoders_have_the_shapes_of_the_data(shape, convolutional):
     module = build(shape, convolutional=convolutional, latent=3)
-    mean, log_var = module.encoder(torch.zeros(4, *shape))
+    mean, log_var = module.encoder(torch.zeros(4, *shape)).chunk(2, -1)
     assert mean.shape == log_var.shape == module.mean(torch.zeros(4, *shape)).shape == (4, 3)
     for decoder in module.decoders:
         assert decoder(torch.zeros(4, 3)).shape == (4, *shape)

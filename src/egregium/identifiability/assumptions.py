@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from egregium.identifiability.scope import scope
-from egregium.identifiability.views import mean_space, require_models
+from egregium.identifiability.views import base, mean_space, require_models
 from egregium.numerics.smoothness import Smoothness, smoothness
 from egregium.protocols import Model
 from egregium.spaces.charts import expected
@@ -121,7 +121,7 @@ def _smooth(space: Pullback, z: Tensor) -> Finding:
 
 def _encoder(model: Model, points: Tensor, z: Tensor) -> Finding:
     x = points[:PROBES].flatten(1)
-    decoded = Pullback(list(model.decoders)).decode(z)
+    decoded = Pullback(list(model.decoders), base=base(model)).decode(z)
     error = (expected(model.chart, decoded).flatten(1) - x).pow(2).mean() / (x - x.mean(0)).pow(2).mean()
     sentence = (
         "Does a code stand for its observation? Encoded and decoded again, observations differ from the originals by "

@@ -10,7 +10,7 @@ from torch import Tensor
 from egregium.errors import OptionError
 from egregium.geodesics.connect import connect
 from egregium.geodesics.geodesic import Geodesic
-from egregium.identifiability.views import expected_space, mean_space
+from egregium.identifiability.views import base, expected_space, mean_space
 from egregium.protocols import Measured, Model, Relation, Scale
 from egregium.relations.angle import measured
 from egregium.relations.density import Density
@@ -50,7 +50,7 @@ class Scene:
     @cached_property
     def one(self) -> Pullback:
         """Space of the first decoder."""
-        return Pullback(self.model.decoders[0], chart=self.model.chart)
+        return Pullback(self.model.decoders[0], base=base(self.model), chart=self.model.chart)
 
     @cached_property
     def geodesic(self) -> Geodesic:

@@ -14,7 +14,7 @@ from egregium.identifiability.diagnostics import compare, diagnose
 from egregium.identifiability.dispersion import summarize
 from egregium.identifiability.measurement import Measurement, measure
 from egregium.identifiability.plan import Triples
-from egregium.identifiability.views import require_models
+from egregium.identifiability.views import base, require_models
 from egregium.protocols import Model, Relation
 from egregium.runs.files import digest, make_folder, read_table, read_tensors, write_json, write_table, write_tensors
 from egregium.runs.provenance import provenance
@@ -98,7 +98,7 @@ class Study:
         for place, model in enumerate(self.models):
             z = model.encode(self.points[:1])
             for decode in model.decoders:
-                decoded = Pullback(decode).decode(z).shape[1:]
+                decoded = Pullback(decode, base=base(model)).decode(z).shape[1:]
                 if decoded.numel() != observed.numel():
                     raise ShapeError(
                         f"model {place} ({model.name!r}) decodes to shape {tuple(decoded)}, but the observations of this study "

@@ -13,7 +13,9 @@ from egregium.errors import EgregiumError, ModelError, StorageError
 from egregium.models.latent_model import LatentModel, update_with_weights
 from egregium.models.vae import VAE, VAEModule
 from egregium.runs.files import read_tensors, write_tensors
+from egregium.spaces import Euclidean
 from egregium.spaces.charts import Bernoulli, Gaussian
+from egregium.spaces.description import described, from_description
 
 META_KEY = "egregium"
 DIGEST_KEY = "sha256"
@@ -105,11 +107,13 @@ def load_model(path: str | Path, name: str | None = None) -> LatentModel:
     """
     checkpoint = load(path)
     spec, module = checkpoint.spec, checkpoint.module
-    zero = torch.zeros(spec.latent)
+    space = from_description(described(module.latent.space))
     return LatentModel(
         module.mean,
         list(module.decoders),
-        prior=torch.distributions.Independent(torch.distributions.Normal(zero, torch.ones_like(zero)), 1),
+        prior=module.latent.family.prior(),
+        base=None if isinstance(space, Euclidean) else space,
+        posterior=module.posterior,
         chart=Gaussian(spec.sigma) if spec.likelihood == "gaussian" else Bernoulli(logits=True),
         name=name or f"seed {checkpoint.seed}",
     )

@@ -15,6 +15,7 @@ from torch.distributions import Distribution
 from egregium.errors import ModelError, TensorError
 from egregium.protocols import LatentDensity
 from egregium.runs.code import code_version
+from egregium.spaces import Explicit
 from egregium.spaces.decoder import Decoder
 
 Map = Callable[[Tensor], Tensor]
@@ -33,12 +34,16 @@ class LatentModel:
     Args:
         encode: observations to latent points; deterministic, e.g. the mean of a variational posterior.
         decode: latent points to parameters of the likelihood; deterministic, e.g. its mean.
-        prior: density of latent points, any distribution of event shape (d,); N(0, I) by default.
+        prior: density of latent points, any distribution of event shape (width,); N(0, I) by default.
         chart: one of `egregium.charts`, coordinates of data space in which the likelihood is measured; plain by default.
         name: how reports call this model.
+        base: the explicit latent space, where it is not Euclidean, such as `Sphere(2)`: `encode` gives its points and decoders
+            receive `base.embed(z)`.
+        posterior: observations `(N, *shape)` to a `torch.distributions.Distribution` of latent points, of batch shape (N,) and
+            event shape (width,), for likelihoods.
 
     Raises:
-        ModelError: not callable, no decoder, or a prior whose event shape is not (d,).
+        ModelError: not callable, no decoder, a base that is no explicit space, or a prior whose event shape is not (width,).
 
     >>> model = LatentModel(nn.Linear(5, 2), nn.Linear(2, 5), name="linear")
     >>> model.encode(torch.zeros(3, 5)).shape, model.dim, model.prior.event_shape
@@ -48,6 +53,8 @@ class LatentModel:
     decoders: tuple[Map, ...]
     chart: Map | None
     name: str
+    base: Explicit | None
+    posterior: Callable[[Tensor], Distribution] | None
     _encoder: Map
     _prior: LatentDensity | None
     _dim: int | None
@@ -60,12 +67,17 @@ class LatentModel:
         prior: LatentDensity | None = None,
         chart: Map | None = None,
         name: str | None = None,
+        base: Explicit | None = None,
+        posterior: Callable[[Tensor], Distribution] | None = None,
     ) -> None:
         # An nn.ModuleList is a sequence of decoders, though it is a module and so looks callable.
         decoders = tuple(decode) if isinstance(decode, Sequence | nn.ModuleList) else (decode,)
         if not decoders:
             raise ModelError("LatentModel got an empty list of decoders; expected at least one callable (N, d) -> (N, *shape).")
-        for role, call in (("encode", encode), *(("decode", decoder) for decoder in decoders)):
+        if base is not None and not isinstance(base, Explicit):
+            raise ModelError(f"LatentModel(base=...) takes an explicit space, such as Sphere(2); got {type(base).__name__}.")
+        roles = [("encode", encode), *(("decode", decoder) for decoder in decoders)]
+        for role, call in roles if posterior is None else [*roles, ("posterior", posterior)]:
             if not callable(call):
                 raise ModelError(
                     f"LatentModel needs a callable for `{role}`, an nn.Module or a function; got {type(call).__name__}."
@@ -73,6 +85,8 @@ class LatentModel:
         if chart is not None and not callable(chart):
             raise ModelError(f"LatentModel(chart=...) is one of eg.charts, such as eg.charts.Gaussian(0.2); got {chart!r}.")
         event_shape = getattr(prior, "event_shape", None)
+        if prior is not None and base is not None and event_shape not in (None, (base.width,)):
+            raise ModelError(f"the prior has event shape {tuple(event_shape)}; points of {base} have ({base.width},).")
         if prior is not None and event_shape is not None and len(event_shape) != 1:
             raise ModelError(
                 f"the prior has event shape {tuple(event_shape)}; expected (d,): "
@@ -82,15 +96,17 @@ class LatentModel:
             "decoders": decoders,
             "chart": chart,
             "name": name or "model",
+            "base": base,
+            "posterior": posterior,
             "_encoder": encode,
             "_prior": prior,
-            "_dim": int(event_shape[0]) if event_shape is not None else None,
+            "_dim": base.width if base is not None else int(event_shape[0]) if event_shape is not None else None,
         }.items():
             object.__setattr__(self, attribute, value)
 
     @property
     def dim(self) -> int:
-        """Dimension d of the latent space: from the prior, the first `encode`, or a decoder module whose first layer is linear.
+        """Numbers d of a latent point: from base, prior, the first `encode`, or a decoder module whose first layer is linear.
 
         Raises:
             ModelError: none of these tells.
@@ -184,12 +200,16 @@ class LatentModel:
             for module in modules_of(call):
                 update_with_weights(digest, module.state_dict())
         generator = torch.Generator().manual_seed(0)
-        probe = torch.randn(PROBES, self.dim, generator=generator, dtype=torch.float64)
+        if self.base is None:
+            probe = torch.randn(PROBES, self.dim, generator=generator, dtype=torch.float64)
+        else:
+            probe = self.base.random(PROBES, generator=generator, dtype=torch.float64)
+            digest.update(f"|{self.base!r}".encode())
         for decoder in self.decoders:
             like = _like(decoder)
             z = probe.to(like.device, like.dtype)
             with torch.no_grad():
-                x = Decoder(decoder).raw(z)
+                x = Decoder(decoder).raw(z if self.base is None else self.base.embed(z))
                 seen = [x] if self.chart is None else [x, self.chart(x)]
             digest.update(f"|{tuple(x.shape)}{[_rms(values) for values in seen]}".encode())
         like = _like(self.decoders[0])

@@ -40,7 +40,8 @@ def train(spec: VAE, x: Tensor, *, seed: int, report: Report | None = None) -> t
     with _one_thread(), torch.enable_grad():
         ensemble = module.ensemble()
         training = _Training(spec, module, ensemble, seed, *divide(spec, x))
-        history = training.run(report)
+        with _randomness(_second_stream(seed)):  # weights take the first stream of the seed, batches and noise the second
+            history = training.run(report)
         ensemble.write_back()
     return module.eval().requires_grad_(False), history
 
@@ -96,16 +97,12 @@ class _Training:
 
     def __post_init__(self) -> None:
         spec, n = self.spec, len(self.x)
-        # Weights, batches and noise take different streams of one seed.
-        self.generator = torch.Generator().manual_seed(_second_stream(self.seed))
-        self.parameters: list[nn.Parameter] = [*self.module.encoder.parameters(), *self.ensemble.parameters()]
+        self.parameters = self.module.trained(self.ensemble)
         self.steps = math.ceil(n / spec.batch_size)
         self.batch = n // self.steps
         if spec.split_batches:
             self.batch -= self.batch % spec.decoders
         self.optimizer = _optimizer(spec, self.parameters)
-        fixed = torch.Generator().manual_seed(HELD_OUT_SEED)
-        self.held_out_noise = torch.randn(len(self.held_out), spec.latent, generator=fixed, dtype=torch.float32)
 
     def run(self, report: Report | None) -> History:
         spec = self.spec
@@ -129,14 +126,13 @@ class _Training:
 
     def _epoch(self, epoch: int) -> float:
         """One pass in batches of equal size; returns the mean loss. The few observations left over differ each time."""
-        order = torch.randperm(len(self.x), generator=self.generator)
+        order = torch.randperm(len(self.x))
         total = 0.0
         for k, rows in enumerate(order[: self.steps * self.batch].split(self.batch)):
             step = (epoch - 1) * self.steps + k
             for group in self.optimizer.param_groups:
                 group["lr"] = self.spec.lr * schedule(step, self.spec.epochs * self.steps, self.spec.warmup)
-            noise = torch.randn(len(rows), self.spec.latent, generator=self.generator, dtype=torch.float32)
-            loss = self._loss(self.x[rows], noise, split=self.spec.split_batches)
+            loss = self._loss(self.x[rows], split=self.spec.split_batches)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(self.parameters, CLIP)
@@ -153,12 +149,13 @@ class _Training:
             rows, piece = rows - rows % self.spec.decoders, max(piece, self.spec.decoders)
             piece -= piece % self.spec.decoders
         total = 0.0
-        for x, noise in zip(self.held_out[:rows].split(piece), self.held_out_noise[:rows].split(piece), strict=True):
-            total += len(x) * float(self._loss(x, noise, split=split))
+        with _randomness(HELD_OUT_SEED):
+            for x in self.held_out[:rows].split(piece):
+                total += len(x) * float(self._loss(x, split=split))
         return self._finite(total / rows, 0.0, epoch)
 
-    def _loss(self, x: Tensor, noise: Tensor, *, split: bool) -> Tensor:
-        return negative_elbo(self.spec, self.module.encoder, self.ensemble, x, noise, split=split)
+    def _loss(self, x: Tensor, *, split: bool) -> Tensor:
+        return negative_elbo(self.spec, self.module, self.ensemble, x, split=split)
 
     def _finite(self, loss: float, norm: float, epoch: int) -> float:
         if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -190,6 +187,14 @@ def _optimizer(spec: VAE, parameters: list[nn.Parameter]) -> torch.optim.Optimiz
 
 def _second_stream(seed: int) -> int:
     return int(torch.randint(2**62, (), generator=torch.Generator().manual_seed(seed)))
+
+
+@contextmanager
+def _randomness(seed: int) -> Iterator[None]:
+    """torch's global generator seeded, and as it was afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 @contextmanager

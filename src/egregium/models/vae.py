@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributions import Distribution
 
 from egregium.errors import ModelError, OptionError
+from egregium.models.latents import Latent, Posterior, family
 from egregium.models.nets import (
     Ensemble,
     SeparateDecoders,
@@ -19,24 +21,33 @@ from egregium.models.nets import (
     mlp_decoder,
     mlp_encoder,
 )
+from egregium.spaces import Euclidean, Explicit
+from egregium.spaces.description import described, from_description
 
 Likelihood = Literal["gaussian", "bernoulli"]
 Activation = Literal["silu", "softplus", "gelu", "tanh"]
 Optimizer = Literal["adam", "adamax"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class VAE:
     """Architecture and training of a variational autoencoder, as a value: equal specifications train equal models.
 
     Minimised is the mean over observations and decoders of
 
-        |x - f_s(z)|^2 / (2 sigma^2) + beta KL(N(m(x), v(x)) | N(0, I)),   z ~ N(m(x), v(x)),
+        |x - f_s(z)|^2 / (2 sigma^2) + beta KL(q(z | x) | p(z)),   z ~ q(z | x),
 
-    or, for the Bernoulli likelihood, the same with the cross-entropy of the logits `f_s(z)`.
+    or, for the Bernoulli likelihood, the same with the cross-entropy of the logits `f_s(z)`. On a Euclidean latent space q is
+    `N(m(x), v(x))` and p is N(0, I); on others both match the space, and decoders receive coordinates that are smooth on the
+    whole of it (`space.embed`).
 
     Args:
-        latent: dimension d of the latent space.
+        latent: dimension d of a Euclidean latent space; or any explicit space, such as `Sphere(2)` or
+            `Product(Hyperbolic(2), Torus(1))`.
+        posterior: on spaces that are not Euclidean. "natural": power spherical on spheres, von Mises on tori, with uniform
+            priors; wrapped normals on hyperbolic spaces, with the prior of scale 1 about the origin. "von-mises-fisher" changes
+            that on spheres, "wrapped-normal" on spheres and tori.
+        learn_curvature: whether curvatures of `Hyperbolic` and `ConstantCurvature` factors are weights.
         decoders: number S of decoders on the one encoder.
         hidden: widths of the fully connected layers, from latent to data; the encoder uses them in reverse.
         convolutional: put convolutions between the fully connected layers and an image of shape (C, H, W).
@@ -58,13 +69,17 @@ class VAE:
         OptionError: a field has a value outside the above.
 
     References:
-        Kingma and Welling 2014, arXiv 1312.6114; Syrota et al. 2025, arXiv 2502.13757 (the ensemble of decoders).
+        Kingma and Welling 2014, arXiv 1312.6114; Syrota et al. 2025, arXiv 2502.13757 (the ensemble of decoders); Davidson et
+        al. 2018, arXiv 1804.00891 (spheres); Nagano et al. 2019, arXiv 1902.02992 (hyperbolic spaces); Skopek et al. 2020,
+        arXiv 1911.08411 (products, learned curvatures).
 
     >>> VAE.from_json(VAE(latent=3).to_json()) == VAE(latent=3)
     True
     """
 
-    latent: int = 2
+    latent: int | Explicit = 2
+    posterior: Posterior = "natural"
+    learn_curvature: bool = False
     decoders: int = 8
     hidden: tuple[int, ...] = (256, 256)
     convolutional: bool = False
@@ -85,7 +100,8 @@ class VAE:
     def __post_init__(self) -> None:
         for name in ("hidden", "channels"):
             object.__setattr__(self, name, _widths(name, getattr(self, name)))
-        for name, least in {"latent": 1, "decoders": 1, "epochs": 1, "batch_size": 1, "warmup": 0, "patience": 1}.items():
+        object.__setattr__(self, "latent", _latent(self.latent))
+        for name, least in {"decoders": 1, "epochs": 1, "batch_size": 1, "warmup": 0, "patience": 1}.items():
             _whole(name, getattr(self, name), least)
         for name in ("sigma", "beta", "lr"):
             object.__setattr__(self, name, _positive(name, getattr(self, name)))
@@ -94,10 +110,12 @@ class VAE:
             raise OptionError(
                 f"VAE got held_out={self.held_out}; expected a share above 0 and at most 0.5 of the training data."
             )
-        for name in ("convolutional", "split_batches"):
+        for name in ("convolutional", "split_batches", "learn_curvature"):
             if not isinstance(getattr(self, name), bool):
                 raise OptionError(f"VAE got {name}={getattr(self, name)!r}; expected True or False.")
-        for name, kind in (("likelihood", Likelihood), ("activation", Activation), ("optimizer", Optimizer)):
+        for name, kind in {
+            "likelihood": Likelihood, "activation": Activation, "optimizer": Optimizer, "posterior": Posterior,
+        }.items():  # fmt: skip
             if getattr(self, name) not in get_args(kind):
                 raise OptionError(f"VAE got {name}={getattr(self, name)!r}; expected one of {', '.join(get_args(kind))}.")
         if not self.hidden and not self.convolutional:
@@ -112,9 +130,20 @@ class VAE:
                 "observation each: take fewer decoders (--decoders), raise batch_size or set split_batches=False."
             )
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, VAE) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        return hash(repr(self.to_json()))
+
+    @property
+    def space(self) -> Explicit:
+        """The latent space."""
+        return self.latent if isinstance(self.latent, Explicit) else Euclidean(self.latent)
+
     def to_json(self) -> dict[str, Any]:
         """The specification as a JSON object, with the key "model" telling its kind."""
-        return {"model": "vae"} | {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
+        return {"model": "vae"} | {one.name: _written(getattr(self, one.name)) for one in fields(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "VAE":
@@ -131,7 +160,10 @@ class VAE:
             raise ModelError(
                 f"the VAE specification has unknown fields: {', '.join(unknown)}; it may come from another version of egregium."
             )
-        return cls(**{name: value for name, value in data.items() if name != "model"})
+        given = {name: value for name, value in data.items() if name != "model"}
+        if isinstance(given.get("latent"), Mapping):
+            given["latent"] = from_description(given["latent"])
+        return cls(**given)
 
     def build(self, shape: Sequence[int], seed: int) -> "VAEModule":
         """The untrained module for observations of `shape`, float32, its weights drawn from `seed` alone.
@@ -140,14 +172,16 @@ class VAE:
         """
         shape = self.check_shape(shape)
         generator = torch.Generator().manual_seed(seed)
-        d, act, hidden = self.latent, self.activation, self.hidden
+        latent = Latent(self.space, self.posterior, learned=self.learn_curvature)
+        numbers, act, hidden = latent.family.numbers, self.activation, self.hidden
+        received = self.space.embed(torch.zeros(1, self.space.width)).shape[-1]
         if self.convolutional:
-            encoder = conv_encoder(shape, self.channels, hidden, 2 * d, act, generator)
-            decoders = [conv_decoder(d, hidden, self.channels, shape, act, generator) for _ in range(self.decoders)]
+            encoder = conv_encoder(shape, self.channels, hidden, numbers, act, generator)
+            decoders = [conv_decoder(received, hidden, self.channels, shape, act, generator) for _ in range(self.decoders)]
         else:
-            encoder = mlp_encoder(shape, hidden, 2 * d, act, generator)
-            decoders = [mlp_decoder(d, hidden, shape, act, generator) for _ in range(self.decoders)]
-        return VAEModule(GaussianEncoder(encoder), decoders)
+            encoder = mlp_encoder(shape, hidden, numbers, act, generator)
+            decoders = [mlp_decoder(received, hidden, shape, act, generator) for _ in range(self.decoders)]
+        return VAEModule(Encoder(encoder), decoders, latent)
 
     def check_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """The shape of observations, if they can be modelled.
@@ -166,37 +200,45 @@ class VAE:
                 f"a convolutional VAE needs images (C, H, W), H and W at least 2; got {shape}: use fully connected networks "
                 "(--mlp, convolutional=False)."
             )
-        if self.latent > math.prod(shape):
+        if self.space.dim > math.prod(shape):
             raise ModelError(
-                f"a latent space of {self.latent} dimensions has no geometry in observations of {math.prod(shape)} numbers: "
+                f"a latent space of {self.space.dim} dimensions has no geometry in observations of {math.prod(shape)} numbers: "
                 f"take at most {math.prod(shape)} latent dimensions (--latent-dim, latent=)."
             )
         return shape
 
 
-class GaussianEncoder(nn.Module):
-    """Observations `(N, *shape)` to mean and log-variance of the latent Gaussian, `(N, d)` each."""
+class Encoder(nn.Module):
+    """Observations `(N, *shape)` to the numbers `(N, K)` that make a posterior, mean and log-variance of Gaussians."""
 
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
         self.body = body
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_var = self.body(x).chunk(2, dim=-1)
-        return mean, log_var
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
 
 
 class VAEModule(nn.Module):
-    """One encoder and S decoders; decoders give the mean of a Gaussian or the logits of a Bernoulli likelihood."""
+    """One encoder, a latent space, S decoders; decoders give the mean of a Gaussian or the logits of a Bernoulli likelihood."""
 
-    def __init__(self, encoder: nn.Module, decoders: Sequence[nn.Module]) -> None:
+    def __init__(self, encoder: nn.Module, decoders: Sequence[nn.Module], latent: Latent) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoders = nn.ModuleList(decoders)
+        self.latent = latent
 
     def mean(self, x: Tensor) -> Tensor:
-        """Mean of the latent Gaussian, `(N, *shape) -> (N, d)`."""
-        return self.encoder(x)[0]
+        """The centre of the posterior, `(N, *shape) -> (N, width)`: its mean on a Euclidean latent space."""
+        return self.latent.family.place(self.encoder(x))
+
+    def posterior(self, x: Tensor) -> Distribution:
+        """The posteriors of observations `(N, *shape)`, of batch shape `(N,)`."""
+        return self.latent.family.posterior(self.encoder(x))
+
+    def trained(self, ensemble: Ensemble) -> list[nn.Parameter]:
+        """What is trained: all weights, those of the decoders as the ensemble holds them."""
+        return [*self.encoder.parameters(), *self.latent.parameters(), *ensemble.parameters()]
 
     def ensemble(self) -> Ensemble:
         """The decoders as one computation for training."""
@@ -205,15 +247,15 @@ class VAEModule(nn.Module):
         return StackedPerceptrons(self.decoders) if stackable else SeparateDecoders(self.decoders)
 
 
-def negative_elbo(spec: VAE, encoder: nn.Module, ensemble: Ensemble, x: Tensor, noise: Tensor, *, split: bool) -> Tensor:
+def negative_elbo(spec: VAE, module: VAEModule, ensemble: Ensemble, x: Tensor, *, split: bool) -> Tensor:
     """The objective of `VAE`, a scalar in nats per observation (without the likelihood's constants).
 
-    `x (N, *shape)`, `noise (N, d)` standard normal. With `split`, decoder s sees part s of the N observations, which S must
-    divide; otherwise every decoder sees all of them.
+    `x (N, *shape)`; latent points are drawn with torch's global generator. With `split`, decoder s sees part s of the N
+    observations, which S must divide; otherwise every decoder sees all of them.
     """
-    members = spec.decoders
-    mean, log_var = encoder(x)
-    z = mean + torch.exp(0.5 * log_var) * noise
+    members, latent = spec.decoders, module.latent
+    z, kl = latent.family.drawn(module.encoder(x))
+    z = latent.space.embed(z)
     if split:
         z, target = z.unflatten(0, (members, -1)), x.unflatten(0, (members, -1))  # (S, N/S, d), (S, N/S, *shape)
     else:
@@ -223,13 +265,31 @@ def negative_elbo(spec: VAE, encoder: nn.Module, ensemble: Ensemble, x: Tensor, 
         misfit = 0.5 / spec.sigma**2 * (decoded - target).square().sum()
     else:
         misfit = F.binary_cross_entropy_with_logits(decoded, target, reduction="sum")
-    kl = 0.5 * (mean.square() + log_var.exp() - 1 - log_var).sum()
-    return misfit / (z.shape[0] * z.shape[1]) + spec.beta * kl / x.shape[0]
+    return misfit / (z.shape[0] * z.shape[1]) + spec.beta * kl.sum() / x.shape[0]
 
 
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _latent(value: object) -> int | Explicit:
+    if isinstance(value, Explicit):
+        if isinstance(value, Euclidean):
+            return value.n
+        family(value)
+        return from_description(described(value))
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise OptionError(
+            f"VAE got latent={_shown(value)}; expected a whole number of at least 1, or an explicit space such as eg.Sphere(2)."
+        )
+    return value
+
+
+def _written(value: Any) -> Any:
+    if isinstance(value, Explicit):
+        return described(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _whole(name: str, value: object, least: int) -> None:

@@ -9,13 +9,15 @@ from egregium.errors import ModelError
 from egregium.protocols import LatentDensity, Measured, Scale, Space
 from egregium.relations.verbs import exact
 from egregium.relations.volume import log_volume
+from egregium.spaces import Explicit
 
 
 def log_density(space: Space, z: Tensor, prior: LatentDensity) -> Tensor:
     """`log p(z) - log sqrt(det G(z))`, `(*batch)`: log-density of the generated manifold at `f(z)`, in nats.
 
     Invariant under reparametrisation, because numerator and volume element change by the same factor; `p(z)` alone is not
-    identifiable. Cost: 2 d decoder calls a point.
+    identifiable. Priors of `eg.distributions` are densities against the volume of their own space, which is accounted for; all
+    others are densities of coordinates. Cost: 2 d decoder calls a point.
 
     Raises: `ModelError` where the prior has no density there, or not one number a point.
 
@@ -34,6 +36,9 @@ def log_density(space: Space, z: Tensor, prior: LatentDensity) -> Tensor:
             f"the prior's log_prob must map {tuple(z.shape)} to {tuple(z.shape[:-1])}; got {tuple(latent.shape)}: wrap it as "
             "torch.distributions.Independent(prior, 1)."
         )
+    own = getattr(prior, "space", None)
+    if isinstance(own, Explicit):
+        latent = latent + log_volume(own, z)
     return latent - log_volume(space, z)
 
 
