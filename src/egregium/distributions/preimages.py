@@ -12,9 +12,10 @@ from torch import Tensor
 
 from egregium.distributions.frames import split, to_frame
 from egregium.errors import OptionError
+from egregium.numerics.compensated import dot
 from egregium.numerics.trigonometry import Trigonometry
 from egregium.spaces import ConstantCurvature, Euclidean, Explicit, Product, Scaled, Sphere, Torus
-from egregium.spaces.explicit import plain
+from egregium.spaces.explicit import plain, root
 
 REACH = 9.0  # standard deviations beyond the most frequent radius: what arrives from farther is less than rounding
 WIDE = 1.5  # radians, from where a circle's wrapped Gaussian is summed as a Fourier series
@@ -57,6 +58,24 @@ def log_wrapped(space: Explicit, loc: Tensor, x: Tensor, scale: Tensor) -> Tenso
     return _log_gaussian(x - loc, scale)
 
 
+def log_pushed(space: Explicit, c: Tensor, scale: Tensor) -> Tensor | None:
+    """Log-density where vectors arrive that have components c in the frame at loc; None where several arrive at one point."""
+    match space:
+        case Scaled():
+            factor = torch.as_tensor(space.s, dtype=c.dtype, device=c.device)
+            inner = log_pushed(space.space, c / factor, scale / factor)
+            return None if inner is None else inner - space.dim * factor.log()
+        case Product():
+            parts = [log_pushed(*part) for part in zip(space.factors, split(space, c), split(space, scale), strict=True)]
+            known = [part for part in parts if part is not None]
+            return torch.stack(known).sum(0) if len(known) == len(parts) else None
+        case Euclidean():
+            return _log_gaussian(c, scale)
+        case ConstantCurvature() if plain(space.curvature) <= 0:
+            return _log_from_lengths(space, c, root(dot(c, c)[..., 0]), scale)
+    return None
+
+
 def _log_gaussian(c: Tensor, scale: Tensor) -> Tensor:
     return (-0.5 * (c / scale) ** 2 - scale.log()).sum(-1) - 0.5 * c.shape[-1] * math.log(2 * math.pi)
 
@@ -80,19 +99,27 @@ def log_on_circle(angle: Tensor, width: Tensor) -> Tensor:
 
 def _log_on_space_form(space: Sphere | ConstantCurvature, loc: Tensor, x: Tensor, scale: Tensor) -> Tensor:
     trig = space.trigonometry if isinstance(space, ConstantCurvature) else Trigonometry(space.curvature)
-    r, across, curved = space.dist(loc, x), space.dim - 1, plain(space.curvature) > 0
+    across, curved = space.dim - 1, plain(space.curvature) > 0
+    if isinstance(space, ConstantCurvature) and not curved and not loc.requires_grad and not loc.any():
+        return _log_from_lengths(space, x, root(dot(x, x)[..., 0]), scale)  # normal coordinates are vectors at the origin
+    r = space.dist(loc, x)
     if curved and not across:
-        root = torch.as_tensor(trig.curvature, dtype=r.dtype, device=r.device).sqrt()
-        return log_on_circle(root * r, root * scale[..., 0]) + root.log()
+        unit = torch.as_tensor(trig.curvature, dtype=r.dtype, device=r.device).sqrt()
+        return log_on_circle(unit * r, unit * scale[..., 0]) + unit.log()
     c = to_frame(space, loc, space.log(loc, x))
-    if not curved:
-        return _log_gaussian(c, scale) - across * trig.sinc(r).log()
+    if isinstance(space, ConstantCurvature) and not curved:
+        return _log_from_lengths(space, c, r, scale)
     away = r > 0
     safe, sine = torch.where(away, r, 1.0), torch.where(away, _sine(space, trig, loc, x, r), 1.0)
     shortest = _log_gaussian(c, scale) + across * (safe / sine).log().where(away, 0.0)
     slope = (c / scale).square().sum(-1) / safe**2
     others = _log_gaussian(torch.zeros_like(c), scale) + _around(slope, safe, across, trig, scale) - across * sine.log()
     return torch.where(away, torch.logaddexp(shortest, others), shortest)
+
+
+def _log_from_lengths(space: ConstantCurvature, c: Tensor, r: Tensor, scale: Tensor) -> Tensor:
+    """Of vectors with components c and lengths r, where no others arrive."""
+    return _log_gaussian(c, scale) - (space.dim - 1) * space.trigonometry.sinc(r).log()
 
 
 def _around(slope: Tensor, r: Tensor, across: int, trig: Trigonometry, scale: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ class VonMises(OnSpace):
         """Log-density at angles `(*sample, *batch, n)` against the Riemannian volume, in nats."""
         x = self._points(value)
         batch = x.shape[:-1]
-        kappa = self._all("concentration", batch)
+        kappa = self.concentration.double()
         versine = (0.5 * (x - self._all("loc", batch))).sin() ** 2
         each = -2 * kappa * versine - log_mean_exp(2, kappa) - _log_lengths(self.space)
         return each.sum(-1).to(self.loc.dtype)

@@ -8,7 +8,7 @@ from torch.distributions import constraints, register_kl
 
 from egregium.distributions.frames import from_frame
 from egregium.distributions.on_space import On, OnSpace, number, require_loc, require_space
-from egregium.distributions.preimages import log_wrapped, require_exponential
+from egregium.distributions.preimages import log_pushed, log_wrapped, require_exponential
 from egregium.distributions.uniform import Uniform, log_volume, require_one_space
 from egregium.distributions.wrapped_entropy import wrapped_entropy
 from egregium.errors import ShapeError
@@ -86,10 +86,22 @@ class WrappedNormal(OnSpace):
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Points `(*sample_shape, *batch, width)`, which move with loc and scale; angles of tori in `[-pi, pi]`."""
+        return self._drawn(sample_shape)[0].to(self.loc.dtype)
+
+    def rsample_with_log_prob(self, sample_shape: Any = ()) -> tuple[Tensor, Tensor]:
+        """Draws, and the log-density `(*sample_shape, *batch)` there: cheaper than one after the other, where one v arrives."""
+        x, c = self._drawn(sample_shape)
+        scale = self._all("scale", c.shape[:-1])
+        known = log_pushed(self.space, c, scale)
+        value = log_wrapped(self.space, self._all("loc", c.shape[:-1]), x, scale) if known is None else known
+        return x.to(self.loc.dtype), value.to(self.loc.dtype)
+
+    def _drawn(self, sample_shape: Any) -> tuple[Tensor, Tensor]:
+        """Points, and the components in the frame at loc of the tangent vectors that arrive there, in float64."""
         shape = torch.Size(sample_shape) + self.batch_shape
         loc, scale = self._all("loc", shape), self._all("scale", shape)
-        v = from_frame(self.space, loc, scale * torch.randn_like(scale))
-        return self._landed(self.space.exp(loc, v)).to(self.loc.dtype)
+        c = scale * torch.randn_like(scale)
+        return self._landed(self.space.exp(loc, from_frame(self.space, loc, c))), c
 
     def entropy(self) -> Tensor:
         """Differential entropy against the Riemannian volume, `(*batch)`, in nats.

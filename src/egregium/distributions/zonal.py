@@ -72,7 +72,7 @@ class Zonal(OnSpace):
         x = self._points(value)
         axis, x = _unit(self._all("loc", x.shape[:-1])), _unit(x)
         versine, rest = 0.25 * dot(x - axis, x - axis)[..., 0], 0.25 * dot(x + axis, x + axis)[..., 0]
-        relative = self._log_relative(self._all("concentration", versine.shape), versine, rest)
+        relative = self._log_relative(self.concentration.double(), versine, rest)
         return (relative - self._log_volume).to(self.loc.dtype)
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,18 +16,15 @@ from egregium.errors import OptionError
 from egregium.spaces import ConstantCurvature, Euclidean, Explicit, Hyperbolic, Product, Scaled, Sphere, Torus
 
 Posterior = Literal["natural", "von-mises-fisher", "wrapped-normal"]
-LEAST = 1e-2  # concentration
 
 
 class Family(ABC):
     """Posteriors and the prior on one latent space.
 
-    Of N observations an encoder gives `h (N, numbers)`. Closed families have their divergence in closed form, others estimate
-    it from the draw itself.
+    Of N observations an encoder gives `h (N, numbers)`.
     """
 
     numbers: int
-    closed: ClassVar[bool] = True
 
     @abstractmethod
     def place(self, h: Tensor) -> Tensor:
@@ -42,10 +39,12 @@ class Family(ABC):
         """Of event shape `(width,)`."""
 
     def drawn(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Points `(N, width)` of the posteriors, with gradients, and its divergence from the prior `(N,)`, in nats."""
+        """Points `(N, width)` of the posteriors, with gradients, and their divergence from the prior `(N,)`, in nats.
+
+        In closed form where there is one, else estimated without bias from the draw itself.
+        """
         q, p = self.posterior(h), self.prior((len(h),))
-        z = q.rsample()
-        return z, kl_divergence(q, p) if self.closed else q.log_prob(z) - p.log_prob(z)
+        return q.rsample(), kl_divergence(q, p)
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class Zonal(Family):
         return F.normalize(h[..., :-1], dim=-1)
 
     def posterior(self, h: Tensor) -> Distribution:
-        return self.kind(self.space, self.place(h), F.softplus(h[..., -1]) + LEAST, validate_args=False)
+        return self.kind(self.space, self.place(h), h[..., -1].exp(), validate_args=False)
 
     def prior(self, batch: tuple[int, ...] = ()) -> Distribution:
         return Uniform(self.space, batch, validate_args=False)
@@ -111,7 +110,7 @@ class Circular(Family):
         return torch.atan2(sine, cosine)
 
     def posterior(self, h: Tensor) -> Distribution:
-        return VonMises(self.space, self.place(h), F.softplus(h[..., -self.space.n :]) + LEAST, validate_args=False)
+        return VonMises(self.space, self.place(h), h[..., -self.space.n :].exp(), validate_args=False)
 
     def prior(self, batch: tuple[int, ...] = ()) -> Distribution:
         return Uniform(self.space, batch, validate_args=False)
@@ -122,7 +121,6 @@ class Wrapped(Family):
     """Wrapped normals with a scale a direction; the prior is uniform on compact spaces, else 1 wide about the origin."""
 
     space: Explicit
-    closed: ClassVar[bool] = False
 
     @property
     def numbers(self) -> int:
@@ -131,13 +129,17 @@ class Wrapped(Family):
     def place(self, h: Tensor) -> Tensor:
         return self.space.project(h[..., : self.space.width])
 
-    def posterior(self, h: Tensor) -> Distribution:
+    def posterior(self, h: Tensor) -> WrappedNormal:
         return WrappedNormal(self.space, self.place(h), (0.5 * h[..., self.space.width :]).exp(), validate_args=False)
 
     def prior(self, batch: tuple[int, ...] = ()) -> Distribution:
         if isinstance(_unscaled(self.space), Sphere | Torus):
             return Uniform(self.space, batch, validate_args=False)
         return WrappedNormal(self.space, torch.zeros(*batch, self.space.width, dtype=torch.float32), 1.0, validate_args=False)
+
+    def drawn(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        z, log_density = self.posterior(h).rsample_with_log_prob()
+        return z, log_density - self.prior().log_prob(z)
 
 
 @dataclass(frozen=True)

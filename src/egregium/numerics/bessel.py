@@ -85,19 +85,18 @@ def _hypotenuse(nu: float, kappa: Tensor) -> Tensor:
 
 def _series_less_one(nu: float, kappa: Tensor) -> Tensor:
     """`0F1(; nu + 1; kappa^2 / 4) - 1`, positive terms alone."""
-    x = 0.25 * kappa**2
-    total = torch.zeros_like(x)
-    for k in range(TERMS, 0, -1):
-        total = x / (k * (nu + k)) * (1 + total)
-    return total
+    x = 0.25 * kappa**2 / (nu + 1)
+    orders = torch.arange(1.0, TERMS + 1, dtype=x.dtype, device=x.device)
+    weights = torch.cumprod((nu + 1) / (orders * (nu + orders)), 0)
+    return (x[..., None] ** orders * weights).sum(-1)
 
 
 def _expansion(nu: float, s: Tensor) -> tuple[Tensor, Tensor]:
     """`sum_k U_k(nu / s) / nu^k` and its derivative in s."""
-    value, slope = torch.zeros_like(s), torch.zeros_like(s)
-    for power, c in reversed(list(enumerate(_coefficients(nu)))):
-        value, slope = value * (LEAST / s) + c, slope * (LEAST / s) - power * c
-    return value, slope / s
+    coefficients = torch.tensor(_coefficients(nu), dtype=s.dtype, device=s.device)
+    powers = torch.arange(float(len(coefficients)), dtype=s.dtype, device=s.device)
+    terms = (LEAST / s)[..., None] ** powers * coefficients
+    return terms.sum(-1), -(terms * powers).sum(-1) / s
 
 
 @lru_cache(maxsize=64)

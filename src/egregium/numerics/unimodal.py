@@ -18,23 +18,25 @@ import torch
 from torch import Tensor
 
 DROP = 42.0  # in nats: what lies beyond is less than rounding
-HALVINGS = 32
+SECTIONS, ROUNDS = 16, 8  # of the search for an edge
 NODES = 48
 
-LogDensity = Callable[[Tensor], Tensor]
+LogDensity = Callable[[Tensor], Tensor]  # of `(*any)`, and of several such side by side, `(K, *any)`
 
 
 def edge(log_density: LogDensity, start: Tensor, end: Tensor, drop: float = DROP) -> Tensor:
     """The point between start and end `(*any)` where the density has fallen by `drop` nats from its value at start, or the end.
 
-    The density falls from start to end, but for a rise next to start. Takes `HALVINGS` evaluations.
+    The density falls from start to end, but for a rise next to start. Takes `ROUNDS` evaluations at `SECTIONS` points each, and
+    is right to `SECTIONS^-ROUNDS` of the way.
     """
     level = log_density(start) - drop
     near, far = start, end
-    for _ in range(HALVINGS):
-        middle = 0.5 * (near + far)
-        inside = log_density(middle) > level
-        near, far = torch.where(inside, middle, near), torch.where(inside, far, middle)
+    shares = torch.arange(1, SECTIONS).to(start).reshape(-1, *[1] * start.ndim) / SECTIONS
+    for _ in range(ROUNDS):
+        width = (far - near) / SECTIONS
+        inside = (log_density(near + (far - near) * shares) > level).sum(0)
+        near, far = near + inside * width, torch.where(inside == SECTIONS - 1, far, near + (inside + 1) * width)
     return far
 
 
@@ -45,10 +47,8 @@ def quantile_slope(
     with torch.no_grad():
         down = (statistic(r) - mean) * (statistic(lower) - mean) > 0
         last = edge(log_density, r, torch.where(down, lower, upper))
-        level, total = log_density(r), torch.zeros_like(r)
-        for node, weight in zip(*panel(r, last), strict=True):
-            total += weight * (log_density(node) - level).exp() * (statistic(node) - mean)
-        return total
+        nodes, weights = panel(r, last)
+        return (weights * (log_density(nodes) - log_density(r)).exp() * (statistic(nodes) - mean)).sum(0)
 
 
 def panel(start: Tensor, end: Tensor) -> tuple[Tensor, Tensor]:
