@@ -4,9 +4,9 @@
     python benchmarks/latents.py --table                the table of what has been finished
     python benchmarks/latents.py --quick                a smoke run on the digits that scikit-learn carries
 
-Images are made black and white at random, once, each pixel with its grey value as its probability, so that there is a likelihood
-of them. Trained on 10,000 images (a tenth of them held out for stopping), judged on the first 2,000 of the test set with 500
-samples each. Results are kept in `docs/results/latents.csv`, a row a model.
+Images are made black and white at random, once, each pixel with its grey value as its probability, so that there is a
+likelihood of them. Trained on 10,000 images (a tenth of them held out for stopping), judged on the first 2,000 of the test set
+with 500 samples each. Results are kept in `docs/results/latents.csv`, a row a model.
 """
 
 import argparse
