@@ -103,6 +103,7 @@ def mean_curvature(space: Space, z: Tensor, *, force: bool = False) -> Tensor:
 
 def magnitude(space: Space, z: Tensor, *, force: bool = False) -> Tensor:
     """Norm of the Riemann tensor over `sqrt(2 d (d - 1))`, `(*batch)`: `|K|` if all planes have curvature K, 0 only if flat."""
+    (z,) = space.prepare(z)
     unit = max(2 * space.dim * (space.dim - 1), 1) ** 0.5
     if isinstance(space, ClosedForm):
         return _size_in_frame(space.riemann(z), space.frame(z)) / unit
