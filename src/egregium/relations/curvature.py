@@ -33,6 +33,7 @@ from egregium.numerics.smoothness import Smoothness, smoothness
 from egregium.protocols import ClosedForm, Composite, ImmersedSpace, Space
 from egregium.relations.verbs import factored
 from egregium.spaces.points import flat
+from egregium.spaces.product import require_riemannian
 
 CACHED = 1 << 22
 LOOKED_AT = 16
@@ -179,13 +180,12 @@ def _computed(space: Space, z: Tensor, force: bool, read: Callable[[_Bending, sl
 
 
 def _parts(space: Composite, z: Tensor) -> list[tuple[Any, Tensor]]:
+    require_riemannian(space)
     return [(factor, part) for factor, part in factored(space, *space.prepare(z))]  # type: ignore[attr-defined]
 
 
 def _blocks(space: Composite, z: Tensor, read: Callable[[Any, Tensor], Tensor]) -> Tensor:
     """A tensor of a product, block diagonal in its factors."""
-    if space.p == 1:
-        raise OptionError("Product(p=1) has no inner product, and so no curvature; p=2 is the Riemannian product.")
     return block_diagonal([read(factor, part) for factor, part in _parts(space, z)], z.ndim - 1)
 
 

@@ -11,6 +11,7 @@ from egregium.geodesics.shooting import Spread, spread
 from egregium.protocols import ClosedForm, Composite, Space
 from egregium.relations.verbs import coefficients, factored
 from egregium.spaces.points import flat
+from egregium.spaces.product import require_riemannian
 from egregium.status import Status, describe
 
 FINER = 0.01  # of the tolerance asked for: that of one step
@@ -45,6 +46,7 @@ def jacobi_field(
     z, v, value, slope = space.prepare(z, v, value, slope, names=("z", "v", "value", "slope"))
     options = {"rtol": rtol, "on_fail": on_fail}
     if isinstance(space, Composite) and not isinstance(space, ClosedForm):
+        require_riemannian(space)
         parts = [jacobi_field(factor, *part, **options) for factor, *part in factored(space, z, v, value, slope)]
         return torch.cat([y for y, _ in parts], -1), torch.cat([dy for _, dy in parts], -1)
     with torch.no_grad():
@@ -70,6 +72,7 @@ def conjugate_time(space: Space, z: Tensor, v: Tensor, *, rtol: float = 1e-5, on
     """
     z, v = space.prepare(z, v, names=("z", "v"))
     if isinstance(space, Composite) and not isinstance(space, ClosedForm):
+        require_riemannian(space)
         times = [conjugate_time(factor, *part, rtol=rtol, on_fail=on_fail) for factor, *part in factored(space, z, v)]
         return torch.stack(times).amin(0)
     with torch.no_grad():
