@@ -60,14 +60,6 @@ class ConstantCurvature(SpaceForm):
         return f"{type(self).__name__}({self.n}, curvature={plain(self.curvature):g})"
 
     @property
-    def dim(self) -> int:
-        return self.n
-
-    @property
-    def width(self) -> int:
-        return self.n
-
-    @property
     def injectivity_radius(self) -> float:
         curvature = plain(self.curvature)
         return torch.pi / curvature**0.5 if curvature > 0 else torch.inf
@@ -90,17 +82,6 @@ class ConstantCurvature(SpaceForm):
                     f"points of {self} lie at most {DEEPEST / depth:.3g} from the origin in each coordinate; got "
                     f"{float(z.detach().abs().max()):.3g}: farther out, distances overflow."
                 )
-
-    def random(
-        self,
-        *batch: int,
-        scale: float = 1.0,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
-        """Points `(*batch, n)` about the origin: a Gaussian of standard deviation `scale` in its tangent space."""
-        return scale * torch.randn(*batch, self.n, generator=generator, dtype=dtype, device=device)
 
     def _inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
         at = _Polar.of(z)

@@ -53,10 +53,6 @@ class Sphere(SpaceForm, Immersed):
             )
 
     @property
-    def dim(self) -> int:
-        return self.n
-
-    @property
     def width(self) -> int:
         return self.n + 1
 
