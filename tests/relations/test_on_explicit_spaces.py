@@ -251,6 +251,10 @@ def test_a_product_with_a_learned_factor_goes_by_factor() -> None:
     torch.testing.assert_close(MIXED.norm(z1, carried), MIXED.norm(z0, v), rtol=1e-5, atol=0)
     torch.testing.assert_close(log_volume(MIXED, z0), log_volume(LEARNED, a) + log_volume(Sphere(2), x))
     torch.testing.assert_close(curvature.scalar(MIXED, z0), curvature.scalar(LEARNED, a) + 2)
+    along, across = torch.zeros_like(v), torch.zeros_like(v)
+    along[:, :2], across[:, :2] = v[:, :2], v[:, :2].flip(-1) * torch.tensor([1.0, -1.0])
+    bent = curvature.sectional(LEARNED, a, along[:, :2], across[:, :2])
+    torch.testing.assert_close(curvature.sectional(MIXED, z0, along, across), bent)
     fields = jacobi_field(MIXED, z0, v, v, v)[0]
     torch.testing.assert_close(MIXED.split(fields)[1], jacobi_field(Sphere(2), x, *[MIXED.split(v)[1]] * 3)[0])
     torch.testing.assert_close(conjugate_time(MIXED, z0, 9 * v), torch.minimum(

@@ -29,6 +29,7 @@ from egregium.errors import DecoderError, OptionError
 from egregium.geodesics.options import require_immersed
 from egregium.numerics.blocks import block_diagonal
 from egregium.numerics.derivatives import jacobian_and_second, orthonormal_frame, row_chunks
+from egregium.numerics.planes import plane
 from egregium.numerics.smoothness import Smoothness, smoothness
 from egregium.protocols import ClosedForm, Composite, ImmersedSpace, Space
 from egregium.relations.verbs import factored
@@ -77,19 +78,14 @@ def sectional(space: Space, z: Tensor, u: Tensor, v: Tensor, *, force: bool = Fa
     if isinstance(space, ClosedForm):
         return space.sectional(z, u, v)
     if isinstance(space, Composite):
-        return _of_plane(space, riemann(space, z, force=force), z, u, v)
-    a, b = flat(u), flat(v)
+        return _of_plane(riemann(space, z, force=force), u, v, lambda a, b: space.inner(z, a, b))
+    columns = torch.stack([flat(u), flat(v)], -1)
 
-    def plane(at: "_Bending", rows: slice) -> Tensor:
-        first = _normed((at.r @ a[rows, :, None])[..., 0])
-        second = (at.r @ b[rows, :, None])[..., 0]
-        for _ in range(2):
-            second = second - (first * second).sum(-1, keepdim=True) * first
-        parallel = second.norm(dim=-1) <= 64 * torch.finfo(z.dtype).eps * (at.r @ b[rows, :, None]).norm(dim=(1, 2))
-        second = _normed(second).masked_fill(parallel[:, None], torch.nan)
-        return torch.einsum("nijkl,ni,nj,nk,nl->n", at.riemann, first, second, first, second)
+    def of(at: "_Bending", rows: slice) -> Tensor:
+        a, b = (at.r @ columns[rows]).unbind(-1)
+        return _of_plane(at.riemann, a, b, lambda a, b: (a * b).sum(-1))
 
-    return _computed(space, z, force, plane)
+    return _computed(space, z, force, of)
 
 
 def second_fundamental_form(space: Space, z: Tensor, *, force: bool = False) -> Tensor:
@@ -189,15 +185,9 @@ def _blocks(space: Composite, z: Tensor, read: Callable[[Any, Tensor], Tensor]) 
     return block_diagonal([read(factor, part) for factor, part in _parts(space, z)], z.ndim - 1)
 
 
-def _of_plane(space: Any, tensor: Tensor, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
+def _of_plane(tensor: Tensor, u: Tensor, v: Tensor, inner: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Sectional curvature of the plane of u and v by a Riemann tensor; NaN where they are parallel."""
-    u = u / space.norm(z, u)[..., None]
-    size = space.norm(z, v)
-    for _ in range(2):
-        v = v - space.inner(z, u, v)[..., None] * u
-    across = space.norm(z, v)
-    parallel = across <= 64 * torch.finfo(z.dtype).eps * size
-    v = v / torch.where(parallel, 1.0, across)[..., None]
+    u, v, parallel = plane(u, v, inner)
     return torch.einsum("...ijkl,...i,...j,...k,...l->...", tensor, u, v, u, v).masked_fill(parallel, torch.nan)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from egregium.errors import OptionError
+from egregium.numerics.planes import plane
 from egregium.spaces.points import require_points
 
 PIECE = 1 << 16  # numbers of a tensor at a time, where no gradients are recorded
@@ -147,17 +148,11 @@ class Explicit(ABC):
     def sectional(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """Sectional curvature of the plane that u and v span, `(*batch)`; NaN where they are parallel."""
 
-        def plane(z: Tensor, u: Tensor, v: Tensor) -> Tensor:
-            u = u / self._inner(z, u, u).sqrt()[:, None]
-            size = self._inner(z, v, v).sqrt()
-            for _ in range(2):
-                v = v - self._inner(z, u, v)[:, None] * u
-            across = self._inner(z, v, v).sqrt()
-            parallel = across <= 64 * torch.finfo(torch.float64).eps * size
-            v = v / torch.where(parallel, 1.0, across)[:, None]
+        def of(z: Tensor, u: Tensor, v: Tensor) -> Tensor:
+            u, v, parallel = plane(u, v, lambda a, b: self._inner(z, a, b))
             return self._inner(z, self._jacobi_operator(z, v, u), u).masked_fill(parallel, torch.nan)
 
-        return self._computed(plane, (z,), (u, v), names=("z", "u", "v"))
+        return self._computed(of, (z,), (u, v), names=("z", "u", "v"))
 
     def jacobi_operator(self, z: Tensor, v: Tensor, u: Tensor) -> Tensor:
         """`R(u, v) v`, `(*batch, width)`: how the curvature drives apart or together the neighbours u of a geodesic along v."""
