@@ -6,8 +6,10 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor
 
+from egregium.numerics.derivatives import jvp
 from egregium.numerics.rows import Rows
 from egregium.protocols import ClosedForm
+from egregium.spaces.points import flat
 
 
 class Drawn(Protocol):
@@ -131,7 +133,7 @@ class Columns(Wrapped):
 
 @dataclass(frozen=True)
 class OnBase(Wrapped):
-    """Curves that are drawn next to an explicit space, put onto it."""
+    """Curves that are drawn next to an explicit space, put onto it, with the velocities that they then have."""
 
     base: Any
 
@@ -143,5 +145,5 @@ class OnBase(Wrapped):
     def at(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Positions and velocities `(P, K, w)` at parameters t `(P, K)`."""
         z, v = self.drawn.at(t)
-        z = self.base.retracted(z)
-        return z, self.base.tangent(z, v)
+        x, y = jvp(self.base.retracted, flat(z), flat(v))
+        return x.reshape(z.shape), y.reshape(v.shape)
