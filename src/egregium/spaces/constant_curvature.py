@@ -20,7 +20,7 @@ from egregium.errors import TensorError
 from egregium.numerics.compensated import dot, rejection
 from egregium.numerics.reflection import mirrored
 from egregium.numerics.trigonometry import Trigonometry
-from egregium.spaces.explicit import plain, require_dimension, require_number, root
+from egregium.spaces.explicit import plain, require_dimension, require_number, root, tracked
 from egregium.spaces.space_form import SpaceForm
 
 LEAST = 1e-150  # radius, whose square is a normal number still
@@ -111,7 +111,7 @@ class ConstantCurvature(SpaceForm):
         slope = 1 / of.trig.sinc(of.side)
         across = slope * of.end_sine / of.start_stretch
         way = slope * of.outward * of.start.u + across * of.across
-        return torch.where(of.at_centre, slope * of.way_at_centre, way) if way.requires_grad else way
+        return torch.where(of.at_centre, slope * of.way_at_centre, way) if tracked(way) else way
 
     def _exp(self, z: Tensor, v: Tensor) -> Tensor:
         trig, at = self.trigonometry, _Polar.of(z)
@@ -125,7 +125,7 @@ class ConstantCurvature(SpaceForm):
         inwards = trig.sine(at.r - length) + there * sinc * _ratio(square, length + radial.abs())
         line = torch.where(radial < 0, inwards, outwards) * at.u + sinc * across
         outward = at.r * stretch * radial
-        if line.requires_grad:  # at the origin directions have no gradient, but these forms have the one that is
+        if tracked(line):  # at the origin directions have no gradient, but these forms have the one that is
             centre = at.r == 0
             line = torch.where(centre, cosine * z + sinc * v, line)
             outward = torch.where(centre, dot(z, v), outward)
@@ -221,12 +221,12 @@ class _Triangle:
         trig, curvature = self.trig, self.trig.curvature
         products = self.start_sine * self.end_sine
         square = trig.sine(0.5 * self.rise) ** 2 + products * self.versine
-        if square.requires_grad:
+        if tracked(square):
             square = torch.where(self.at_centre, self._from_centre, square)
         if not isinstance(curvature, Tensor) and curvature <= 0:
             return 2 * trig.arc(root(square), square)
         rest = trig.cosine(0.5 * (self.start.r + self.end.r)) ** 2 + curvature * products * (1 - self.versine)
-        if square.requires_grad:
+        if tracked(square):
             rest = torch.where(self.at_centre, rest.detach() - curvature * (square - square.detach()), rest)
         return 2 * trig.arc(root(square), root(rest))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
 from egregium.errors import OptionError
 from egregium.numerics.planes import plane
@@ -199,7 +200,7 @@ class Explicit(ABC):
             self.require_inside(*columns[: len(points)])
             return rule(*columns)
 
-        if torch.is_grad_enabled() and any(one.requires_grad for one in given):
+        if torch.is_grad_enabled() and any(map(tracked, given)):
             value = of(rows).to(given[0].dtype)
         else:
             value = _in_pieces(of, rows, max(1, PIECE // self.width))
@@ -225,9 +226,14 @@ def _in_pieces(rule: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor
     return value
 
 
+def tracked(x: Tensor) -> bool:
+    """Whether derivatives through x are asked for, backwards or forwards."""
+    return x.requires_grad or unpack_dual(x).tangent is not None
+
+
 def root(x: Tensor) -> Tensor:
     """Square roots with subgradient 0 at 0; 0 of what rounding has made negative."""
-    if not x.requires_grad:
+    if not tracked(x):
         return x.clamp_min(0).sqrt()
     positive = x > 0
     return torch.where(positive, torch.where(positive, x, 1.0).sqrt(), 0.0)
