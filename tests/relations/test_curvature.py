@@ -62,6 +62,11 @@ def test_surfaces_have_their_gaussian_curvature(surface) -> None:
         assert (wrong.abs() / size).max() < 1e-9, name
 
 
+def test_magnitude_is_that_of_the_gaussian_curvature(surface) -> None:
+    space, expected, size = surface
+    assert ((curvature.magnitude(Pullback(space.decoder), Z) - expected.abs()).abs() / size).max() < 1e-9  # dim unsaid
+
+
 def test_mean_curvature_of_a_sphere_points_inward() -> None:
     sphere = StereographicSphere(radius=2.0)
     found = curvature.mean_curvature(Pullback(sphere.decode, dim=2), Z)

@@ -2,14 +2,17 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.distributions import Independent, Normal
 
 from egregium.errors import OptionError
 from egregium.geodesics import connect
+from egregium.protocols import Composite
 from egregium.relations import (
     angle,
     ball_volume,
@@ -21,6 +24,7 @@ from egregium.relations import (
     flatness,
     jacobi_field,
     log,
+    log_density,
     log_volume,
     mean,
     medoids,
@@ -147,9 +151,58 @@ def test_two_opposite_points_have_many_means() -> None:
         assert not mean(Sphere(2), torch.cat([z, z.roll(1, 1), z.roll(2, 1)])).unique
 
 
-def test_means_of_the_sum_of_distances_are_refused() -> None:
-    with pytest.raises(OptionError, match="p=1"):
-        mean(Product(Sphere(2), Euclidean(1), p=1), torch.eye(4, dtype=torch.float64)[:3])
+SUMS = [
+    Product(Sphere(2), Hyperbolic(2), p=1), Product(LEARNED, Sphere(2), p=1),
+    Product(Product(Euclidean(2), Sphere(1), p=1), Sphere(1)),
+    Product(Product(LEARNED, Euclidean(1), p=1), Torus(2)),
+]  # fmt: skip
+NEEDING_AN_INNER_PRODUCT: dict[str, Callable[..., object]] = {
+    "angle": lambda space, z, v: angle(space, z[:1], z[1:2], z[2:3]),
+    "log_volume": lambda space, z, v: log_volume(space, z),
+    "log_density": lambda space, z, v: log_density(space, z, Independent(Normal(torch.zeros_like(z), 1.0), 1)),
+    "volume": lambda space, z, v: volume(space, torch.zeros_like(z[0]), torch.ones_like(z[0])),
+    "ball_volume": lambda space, z, v: ball_volume(space, z, 0.1),
+    "riemann": lambda space, z, v: curvature.riemann(space, z),
+    "ricci": lambda space, z, v: curvature.ricci(space, z),
+    "scalar": lambda space, z, v: curvature.scalar(space, z),
+    "sectional": lambda space, z, v: curvature.sectional(space, z, v, v.flip(0)),
+    "magnitude": lambda space, z, v: curvature.magnitude(space, z),
+    "flatness": lambda space, z, v: flatness(space, z),
+    "jacobi_field": lambda space, z, v: jacobi_field(space, z, v, v, v),
+    "conjugate_time": lambda space, z, v: conjugate_time(space, z, v),
+    "mean": lambda space, z, v: mean(space, z),
+    "variance": lambda space, z, v: variance(space, z),
+    "principal_directions": lambda space, z, v: principal_directions(space, z),
+}
+
+
+def points_on(space: Any) -> Tensor:
+    """Four points of a product, also where factors are learned."""
+    if isinstance(space, Composite):
+        return torch.cat([points_on(factor) for factor in space.factors], -1)
+    return mixed(4)[:, :2] if space is LEARNED else cloud(space, 4)
+
+
+@pytest.mark.parametrize("space", SUMS, ids=repr)
+@pytest.mark.parametrize("verb", NEEDING_AN_INNER_PRODUCT)
+def test_sums_of_distances_refuse_what_needs_an_inner_product(space: Any, verb: str) -> None:
+    words = "no inner product" + ("|volume" if "volume" in verb else "")  # these refuse learned factors and spheres anyhow
+    z = points_on(space)
+    with pytest.raises(OptionError, match=words):
+        NEEDING_AN_INNER_PRODUCT[verb](space, z, 0.1 * z.flip(0))
+
+
+@pytest.mark.parametrize("space", SUMS[:2], ids=repr)
+def test_sums_of_distances_have_what_goes_by_factor(space: Any) -> None:
+    z = points_on(space)
+    there = z.roll(1, 0)
+    v = log(space, z, there, rtol=1e-7)
+    g, parts = connect(space, z, there), list(zip(space.factors, space.split(z), space.split(there), strict=True))
+    torch.testing.assert_close(distance(space, z, there), sum(distance(*part) for part in parts))
+    torch.testing.assert_close(exp(space, z, v, rtol=1e-7), there, rtol=0, atol=1e-5)
+    carried = [transport(factor, connect(factor, a, b), w) for (factor, a, b), w in zip(parts, space.split(v), strict=True)]
+    torch.testing.assert_close(transport(space, g, v), torch.cat(carried, -1))
+    assert pairwise(space, z).isfinite().all() and medoids(space, z, 2).ok
 
 
 @pytest.mark.parametrize("space", SPACES, ids=repr)
@@ -198,6 +251,10 @@ def test_a_product_with_a_learned_factor_goes_by_factor() -> None:
     torch.testing.assert_close(MIXED.norm(z1, carried), MIXED.norm(z0, v), rtol=1e-5, atol=0)
     torch.testing.assert_close(log_volume(MIXED, z0), log_volume(LEARNED, a) + log_volume(Sphere(2), x))
     torch.testing.assert_close(curvature.scalar(MIXED, z0), curvature.scalar(LEARNED, a) + 2)
+    along, across = torch.zeros_like(v), torch.zeros_like(v)
+    along[:, :2], across[:, :2] = v[:, :2], v[:, :2].flip(-1) * torch.tensor([1.0, -1.0])
+    bent = curvature.sectional(LEARNED, a, along[:, :2], across[:, :2])
+    torch.testing.assert_close(curvature.sectional(MIXED, z0, along, across), bent)
     fields = jacobi_field(MIXED, z0, v, v, v)[0]
     torch.testing.assert_close(MIXED.split(fields)[1], jacobi_field(Sphere(2), x, *[MIXED.split(v)[1]] * 3)[0])
     torch.testing.assert_close(conjugate_time(MIXED, z0, 9 * v), torch.minimum(

@@ -132,6 +132,25 @@ def test_gradients_are_zero_at_equal_points_and_finite_everywhere(space: Any) ->
     assert (slope - expected).abs().max() <= 1e-9 * expected.abs().max()
 
 
+@pytest.mark.parametrize("space", SPACES, ids=repr)
+def test_forward_derivatives_are_those_backwards(space: Any) -> None:
+    z = points(space, 3)
+    places = torch.cat([z, 0 * z[:1]]) if space.width == space.dim else z
+    vectors = space.frame(places)[..., 0]
+    for other in (places, places.roll(1, 0)):
+        for of in (
+            lambda x, other=other: space.dist(x, other), lambda x, other=other: space.dist(other, x),
+            lambda x, other=other: space.log(x, other).sum(-1), lambda x: space.exp(x, 0 * vectors).sum(-1),
+            lambda x: space.exp(x, vectors).sum(-1), lambda x: space.norm(places, x - places),
+        ):  # fmt: skip
+            here = places.clone().requires_grad_()
+            (slope,) = torch.autograd.grad(of(here).sum(), here)
+            value, tangent = torch.func.jvp(of, (places,), (vectors,))[:2]
+            torch.testing.assert_close(tangent, (slope * vectors).sum(-1), rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(value, of(places), rtol=1e-13, atol=1e-13)
+    assert torch.func.jvp(lambda x: space.dist(x, places), (places,), (vectors,))[1].equal(torch.zeros(len(places)).double())
+
+
 def test_gradients_at_the_cut_locus() -> None:
     north = torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
     here = (-north).requires_grad_()

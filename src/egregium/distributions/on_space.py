@@ -113,6 +113,27 @@ class OnSpace(Distribution):
         return self.space.project(x)
 
 
+class AboutLoc(OnSpace):
+    """Base of densities that are symmetric about a point `loc` `(*batch, width)`, and move with it."""
+
+    has_rsample = True
+    loc: Tensor
+
+    @property
+    def mean(self) -> Tensor:
+        """`loc`, the point about which it is symmetric."""
+        return self.loc
+
+
+class PeakedAtLoc(AboutLoc):
+    """Base of those of them that are greatest at `loc`."""
+
+    @property
+    def mode(self) -> Tensor:
+        """`loc`."""
+        return self.loc
+
+
 def _broadcast(where: str, shapes: Mapping[str, torch.Size]) -> torch.Size:
     try:
         return torch.broadcast_shapes(*shapes.values())

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from egregium.distributions.frames import from_frame
-from egregium.distributions.on_space import On, OnSpace, number, require_loc, require_space
+from egregium.distributions.on_space import On, PeakedAtLoc, number, require_loc, require_space
 from egregium.distributions.radial import FAR, Radial
 from egregium.errors import OptionError
 from egregium.numerics.gamma import log_sphere_area
@@ -15,7 +15,7 @@ from egregium.spaces import Hyperbolic
 from egregium.spaces.constant_curvature import DEEPEST
 
 
-class RiemannianNormal(OnSpace):
+class RiemannianNormal(PeakedAtLoc):
     r"""The density on the hyperbolic space of curvature K that is Gaussian in the distance from `loc`.
 
     .. math:: p(x) = \frac{e^{-d(x, \mu)^2 / (2 \sigma^2)}}{Z(\sigma)}, \qquad Z(\sigma) = \operatorname{area}(S^{n-1})
@@ -41,10 +41,8 @@ class RiemannianNormal(OnSpace):
     tensor(-2.1820)
     """
 
-    has_rsample = True
     event_dims = {"loc": 1, "scale": 0}  # noqa: RUF012
     space: Hyperbolic
-    loc: Tensor
     scale: Tensor
 
     def __init__(self, space: Hyperbolic, loc: Tensor, scale: float | Tensor, *, validate_args: bool | None = None) -> None:
@@ -60,16 +58,6 @@ class RiemannianNormal(OnSpace):
     @property
     def arg_constraints(self) -> dict[str, constraints.Constraint]:
         return {"loc": On(self.space), "scale": constraints.positive}
-
-    @property
-    def mean(self) -> Tensor:
-        """`loc`, the point about which it is symmetric."""
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        """`loc`."""
-        return self.loc
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-density at points `(*sample, *batch, n)` against the Riemannian volume, in nats."""

@@ -8,14 +8,14 @@ from torch import Tensor
 from torch.distributions import constraints, register_kl
 
 from egregium.distributions.cosine import draw_angles
-from egregium.distributions.on_space import On, OnSpace, number, require_loc, require_space
+from egregium.distributions.on_space import On, PeakedAtLoc, number, require_loc, require_space
 from egregium.distributions.uniform import Uniform, require_one_space
 from egregium.errors import ShapeError
 from egregium.numerics.bessel import log_mean_exp, mean_deficit
 from egregium.spaces import Torus
 
 
-class VonMises(OnSpace):
+class VonMises(PeakedAtLoc):
     r"""The density on a torus of n circles of radii R that is exponential in the cosine of each angle, all independent.
 
     .. math:: p(x) = \prod_i \frac{e^{\kappa_i \cos(x_i - \mu_i)}}{2 \pi R_i \, I_0(\kappa_i)},
@@ -39,10 +39,8 @@ class VonMises(OnSpace):
     tensor(1.0000)
     """
 
-    has_rsample = True
     event_dims = {"loc": 1, "concentration": 1}  # noqa: RUF012
     space: Torus
-    loc: Tensor
     concentration: Tensor
 
     def __init__(self, space: Torus, loc: Tensor, concentration: float | Tensor, *, validate_args: bool | None = None) -> None:
@@ -61,16 +59,6 @@ class VonMises(OnSpace):
     @property
     def arg_constraints(self) -> dict[str, constraints.Constraint]:
         return {"loc": On(self.space), "concentration": constraints.independent(constraints.nonnegative, 1)}
-
-    @property
-    def mean(self) -> Tensor:
-        """`loc`, the circular mean, as torch's `VonMises` has it."""
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        """`loc`."""
-        return self.loc
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-density at angles `(*sample, *batch, n)` against the Riemannian volume, in nats."""

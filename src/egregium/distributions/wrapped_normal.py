@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import constraints, register_kl
 
 from egregium.distributions.frames import from_frame
-from egregium.distributions.on_space import On, OnSpace, number, require_loc, require_space
+from egregium.distributions.on_space import AboutLoc, On, number, require_loc, require_space
 from egregium.distributions.preimages import log_pushed, log_wrapped, require_exponential
 from egregium.distributions.uniform import Uniform, log_volume, require_one_space
 from egregium.distributions.wrapped_entropy import wrapped_entropy
@@ -15,7 +15,7 @@ from egregium.errors import ShapeError
 from egregium.spaces import Euclidean, Explicit
 
 
-class WrappedNormal(OnSpace):
+class WrappedNormal(AboutLoc):
     r"""The law of `exp_loc(v)`, v Gaussian in the tangent space at `loc`, with standard deviations along an orthonormal frame.
 
     .. math:: p(x) = \sum_{v \,:\, \exp_\mu v = x} N(v; 0, \operatorname{diag} \sigma^2) \,
@@ -50,9 +50,7 @@ class WrappedNormal(OnSpace):
     tensor(-2.4993)
     """
 
-    has_rsample = True
     event_dims = {"loc": 1, "scale": 1}  # noqa: RUF012
-    loc: Tensor
     scale: Tensor
 
     def __init__(self, space: Explicit, loc: Tensor, scale: float | Tensor, *, validate_args: bool | None = None) -> None:
@@ -72,11 +70,6 @@ class WrappedNormal(OnSpace):
     @property
     def arg_constraints(self) -> dict[str, constraints.Constraint]:
         return {"loc": On(self.space), "scale": constraints.independent(constraints.positive, 1)}
-
-    @property
-    def mean(self) -> Tensor:
-        """`loc`, the point about which it is symmetric."""
-        return self.loc
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-density at points `(*sample, *batch, width)` against the Riemannian volume, in nats."""

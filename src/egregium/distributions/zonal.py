@@ -9,22 +9,20 @@ from torch import Tensor
 from torch.distributions import constraints
 
 from egregium.distributions.frames import from_frame
-from egregium.distributions.on_space import On, OnSpace, number, require_loc, require_space
+from egregium.distributions.on_space import On, PeakedAtLoc, number, require_loc, require_space
 from egregium.numerics.compensated import dot
 from egregium.numerics.gamma import log_sphere_area
 from egregium.spaces import Sphere
 
 
-class Zonal(OnSpace):
+class Zonal(PeakedAtLoc):
     """Base of densities on spheres with an axis `loc` `(*batch, n + 1)` and a concentration `(*batch)` about it.
 
     A subclass says how the angle is distributed: relative to the uniform density, with draws and means.
     """
 
-    has_rsample = True
     event_dims = {"loc": 1, "concentration": 0}  # noqa: RUF012
     space: Sphere
-    loc: Tensor
     concentration: Tensor
 
     def __init__(self, space: Sphere, loc: Tensor, concentration: float | Tensor, *, validate_args: bool | None = None) -> None:
@@ -55,11 +53,6 @@ class Zonal(OnSpace):
     @abstractmethod
     def _negentropy(self, kappa: Tensor) -> Tensor:
         """Divergence from the uniform density."""
-
-    @property
-    def mode(self) -> Tensor:
-        """`loc`."""
-        return self.loc
 
     @property
     def mean(self) -> Tensor:

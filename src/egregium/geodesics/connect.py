@@ -141,7 +141,7 @@ def _shortest_way(
     best = _connected(space, start, ways[0], options, starts, progress)
     for way in ways[1:]:
         best = shorter(best, _connected(space, start, way, options, starts, progress))
-    return replace(best, curve=OnBase(base, best.curve)) if base.width != base.dim else best
+    return replace(best, curve=OnBase(best.curve, base)) if base.width != base.dim else best
 
 
 def _connected(space: ImmersedSpace, start: Tensor, end: Tensor, options: Options, starts: Starts, progress: bool) -> Geodesic:

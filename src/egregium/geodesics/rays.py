@@ -6,8 +6,10 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor
 
+from egregium.numerics.derivatives import jvp
 from egregium.numerics.rows import Rows
 from egregium.protocols import ClosedForm
+from egregium.spaces.points import flat
 
 
 class Drawn(Protocol):
@@ -95,43 +97,45 @@ class SideBySide(Rows):
 
 
 @dataclass(frozen=True)
-class Columns(Rows):
-    """Curves in some of their coordinates."""
+class Wrapped(Rows):
+    """Base of curves that are read off others, row by row."""
 
-    whole: Any
-    place: slice
-
-    def __len__(self) -> int:
-        return len(self.whole)
-
-    @property
-    def width(self) -> int:
-        """Numbers per point."""
-        return len(range(self.whole.width)[self.place])
-
-    def at(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Positions and velocities `(P, K, w)` at parameters t `(P, K)`."""
-        z, v = self.whole.at(t)
-        return z[..., self.place], v[..., self.place]
-
-    def reversed(self) -> "Columns":
-        """The same curves run backwards."""
-        return replace(self, whole=self.whole.reversed())
-
-    def to(self, *args: Any, **kwargs: Any) -> "Columns":
-        """Moved or cast as by `Tensor.to`."""
-        return replace(self, whole=self.whole.to(*args, **kwargs))
-
-
-@dataclass(frozen=True)
-class OnBase(Rows):
-    """Curves that are drawn next to an explicit space, put onto it."""
-
-    base: Any
     drawn: Any
 
     def __len__(self) -> int:
         return len(self.drawn)
+
+    def reversed(self) -> Self:
+        """The same curves run backwards."""
+        return replace(self, drawn=self.drawn.reversed())
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """Moved or cast as by `Tensor.to`."""
+        return replace(self, drawn=self.drawn.to(*args, **kwargs))
+
+
+@dataclass(frozen=True)
+class Columns(Wrapped):
+    """Curves in some of their coordinates."""
+
+    place: slice
+
+    @property
+    def width(self) -> int:
+        """Numbers per point."""
+        return len(range(self.drawn.width)[self.place])
+
+    def at(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions and velocities `(P, K, w)` at parameters t `(P, K)`."""
+        z, v = self.drawn.at(t)
+        return z[..., self.place], v[..., self.place]
+
+
+@dataclass(frozen=True)
+class OnBase(Wrapped):
+    """Curves that are drawn next to an explicit space, put onto it, with the velocities that they then have."""
+
+    base: Any
 
     @property
     def width(self) -> int:
@@ -141,13 +145,5 @@ class OnBase(Rows):
     def at(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Positions and velocities `(P, K, w)` at parameters t `(P, K)`."""
         z, v = self.drawn.at(t)
-        z = self.base.retracted(z)
-        return z, self.base.tangent(z, v)
-
-    def reversed(self) -> "OnBase":
-        """The same curves run backwards."""
-        return replace(self, drawn=self.drawn.reversed())
-
-    def to(self, *args: Any, **kwargs: Any) -> "OnBase":
-        """Moved or cast as by `Tensor.to`."""
-        return replace(self, drawn=self.drawn.to(*args, **kwargs))
+        x, y = jvp(self.base.retracted, flat(z), flat(v))
+        return x.reshape(z.shape), y.reshape(v.shape)

@@ -10,6 +10,7 @@ from torch import Tensor
 from egregium.geodesics.geodesic import Geodesic
 from egregium.protocols import Measured, Scale, Space
 from egregium.relations.verbs import joined, where_ok
+from egregium.spaces.product import require_riemannian
 from egregium.status import worst
 
 
@@ -29,6 +30,7 @@ def angle(space: Space, z: Tensor, z1: Tensor, z2: Tensor, **options: Any) -> Te
 
 def between(space: Space, z: Tensor, first: Geodesic, second: Geodesic) -> Tensor:
     """Angle `2 atan2(|a - b|, |a + b|)` of the unit tangents a, b of two geodesics that start at `z`, `(*batch)`."""
+    require_riemannian(space)
     (z,) = space.prepare(z)
     a, b = (g.initial_velocity / space.norm(z, g.initial_velocity)[..., None] for g in (first, second))
     defined = torch.isfinite(a + b).all(-1)

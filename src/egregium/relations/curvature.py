@@ -29,10 +29,12 @@ from egregium.errors import DecoderError, OptionError
 from egregium.geodesics.options import require_immersed
 from egregium.numerics.blocks import block_diagonal
 from egregium.numerics.derivatives import jacobian_and_second, orthonormal_frame, row_chunks
+from egregium.numerics.planes import plane
 from egregium.numerics.smoothness import Smoothness, smoothness
 from egregium.protocols import ClosedForm, Composite, ImmersedSpace, Space
 from egregium.relations.verbs import factored
 from egregium.spaces.points import flat
+from egregium.spaces.product import require_riemannian
 
 CACHED = 1 << 22
 LOOKED_AT = 16
@@ -76,19 +78,14 @@ def sectional(space: Space, z: Tensor, u: Tensor, v: Tensor, *, force: bool = Fa
     if isinstance(space, ClosedForm):
         return space.sectional(z, u, v)
     if isinstance(space, Composite):
-        return _of_plane(space, riemann(space, z, force=force), z, u, v)
-    a, b = flat(u), flat(v)
+        return _of_plane(riemann(space, z, force=force), u, v, lambda a, b: space.inner(z, a, b))
+    columns = torch.stack([flat(u), flat(v)], -1)
 
-    def plane(at: "_Bending", rows: slice) -> Tensor:
-        first = _normed((at.r @ a[rows, :, None])[..., 0])
-        second = (at.r @ b[rows, :, None])[..., 0]
-        for _ in range(2):
-            second = second - (first * second).sum(-1, keepdim=True) * first
-        parallel = second.norm(dim=-1) <= 64 * torch.finfo(z.dtype).eps * (at.r @ b[rows, :, None]).norm(dim=(1, 2))
-        second = _normed(second).masked_fill(parallel[:, None], torch.nan)
-        return torch.einsum("nijkl,ni,nj,nk,nl->n", at.riemann, first, second, first, second)
+    def of(at: "_Bending", rows: slice) -> Tensor:
+        a, b = (at.r @ columns[rows]).unbind(-1)
+        return _of_plane(at.riemann, a, b, lambda a, b: (a * b).sum(-1))
 
-    return _computed(space, z, force, plane)
+    return _computed(space, z, force, of)
 
 
 def second_fundamental_form(space: Space, z: Tensor, *, force: bool = False) -> Tensor:
@@ -103,6 +100,7 @@ def mean_curvature(space: Space, z: Tensor, *, force: bool = False) -> Tensor:
 
 def magnitude(space: Space, z: Tensor, *, force: bool = False) -> Tensor:
     """Norm of the Riemann tensor over `sqrt(2 d (d - 1))`, `(*batch)`: `|K|` if all planes have curvature K, 0 only if flat."""
+    (z,) = space.prepare(z)
     unit = max(2 * space.dim * (space.dim - 1), 1) ** 0.5
     if isinstance(space, ClosedForm):
         return _size_in_frame(space.riemann(z), space.frame(z)) / unit
@@ -178,25 +176,18 @@ def _computed(space: Space, z: Tensor, force: bool, read: Callable[[_Bending, sl
 
 
 def _parts(space: Composite, z: Tensor) -> list[tuple[Any, Tensor]]:
+    require_riemannian(space)
     return [(factor, part) for factor, part in factored(space, *space.prepare(z))]  # type: ignore[attr-defined]
 
 
 def _blocks(space: Composite, z: Tensor, read: Callable[[Any, Tensor], Tensor]) -> Tensor:
     """A tensor of a product, block diagonal in its factors."""
-    if space.p == 1:
-        raise OptionError("Product(p=1) has no inner product, and so no curvature; p=2 is the Riemannian product.")
     return block_diagonal([read(factor, part) for factor, part in _parts(space, z)], z.ndim - 1)
 
 
-def _of_plane(space: Any, tensor: Tensor, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
+def _of_plane(tensor: Tensor, u: Tensor, v: Tensor, inner: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Sectional curvature of the plane of u and v by a Riemann tensor; NaN where they are parallel."""
-    u = u / space.norm(z, u)[..., None]
-    size = space.norm(z, v)
-    for _ in range(2):
-        v = v - space.inner(z, u, v)[..., None] * u
-    across = space.norm(z, v)
-    parallel = across <= 64 * torch.finfo(z.dtype).eps * size
-    v = v / torch.where(parallel, 1.0, across)[..., None]
+    u, v, parallel = plane(u, v, inner)
     return torch.einsum("...ijkl,...i,...j,...k,...l->...", tensor, u, v, u, v).masked_fill(parallel, torch.nan)
 
 

@@ -12,7 +12,7 @@ from egregium.geodesics.connect import require_converged
 from egregium.geodesics.options import require_immersed, require_on_fail, require_space, require_steps, require_tolerance
 from egregium.geodesics.shooting import MAX_STEPS, shoot
 from egregium.protocols import ClosedForm, Composite, Space
-from egregium.relations.verbs import factored, joined, where_ok
+from egregium.relations.verbs import factored, joined, mixed, where_ok
 from egregium.spaces.points import flat
 from egregium.status import Status, describe
 
@@ -83,7 +83,7 @@ def log(space: Space, z0: Tensor, z1: Tensor, **options: Any) -> Tensor:
     >>> log(Euclidean(2), torch.tensor([1.0, 1.0]), torch.tensor([3.0, 4.0])).tolist()
     [2.0, 3.0]
     """
-    if isinstance(space, Composite) and not isinstance(space, ClosedForm):
+    if mixed(space):
         require_space(space)
         z0, z1 = space.prepare(z0, z1)  # type: ignore[attr-defined]
         return _together([log(factor, *part, **options) for factor, *part in factored(space, z0, z1)])

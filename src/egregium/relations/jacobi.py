@@ -8,9 +8,10 @@ from egregium.errors import NotConvergedError
 from egregium.geodesics.closed import spread_closed
 from egregium.geodesics.options import require_immersed, require_on_fail, require_tolerance
 from egregium.geodesics.shooting import Spread, spread
-from egregium.protocols import ClosedForm, Composite, Space
-from egregium.relations.verbs import coefficients, factored
+from egregium.protocols import ClosedForm, Space
+from egregium.relations.verbs import coefficients, factored, mixed
 from egregium.spaces.points import flat
+from egregium.spaces.product import require_riemannian
 from egregium.status import Status, describe
 
 FINER = 0.01  # of the tolerance asked for: that of one step
@@ -44,7 +45,8 @@ def jacobi_field(
     """
     z, v, value, slope = space.prepare(z, v, value, slope, names=("z", "v", "value", "slope"))
     options = {"rtol": rtol, "on_fail": on_fail}
-    if isinstance(space, Composite) and not isinstance(space, ClosedForm):
+    if mixed(space):
+        require_riemannian(space)
         parts = [jacobi_field(factor, *part, **options) for factor, *part in factored(space, z, v, value, slope)]
         return torch.cat([y for y, _ in parts], -1), torch.cat([dy for _, dy in parts], -1)
     with torch.no_grad():
@@ -69,7 +71,8 @@ def conjugate_time(space: Space, z: Tensor, v: Tensor, *, rtol: float = 1e-5, on
     0.7815...
     """
     z, v = space.prepare(z, v, names=("z", "v"))
-    if isinstance(space, Composite) and not isinstance(space, ClosedForm):
+    if mixed(space):
+        require_riemannian(space)
         times = [conjugate_time(factor, *part, rtol=rtol, on_fail=on_fail) for factor, *part in factored(space, z, v)]
         return torch.stack(times).amin(0)
     with torch.no_grad():

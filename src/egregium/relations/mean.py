@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from egregium.errors import NotConvergedError, OptionError
+from egregium.errors import NotConvergedError
 from egregium.geodesics.connect import connect
 from egregium.geodesics.options import ROUGH, require_immersed, require_on_fail, require_steps, require_tolerance
 from egregium.geodesics.shooting import carry
@@ -16,6 +16,7 @@ from egregium.numerics.rounding import reachable
 from egregium.protocols import ClosedForm, Composite, ImmersedSpace, Space
 from egregium.relations.clouds import cloud, shares
 from egregium.relations.verbs import coefficients, factored
+from egregium.spaces.product import require_riemannian
 from egregium.status import Status, worst
 
 STEPS = 50
@@ -102,6 +103,7 @@ def mean(
     require_on_fail(on_fail)
     require_steps(max_steps)
     points = cloud(space, points)
+    require_riemannian(space)
     require_tolerance(rtol, points.dtype)
     share = shares(points, weights)
     with torch.no_grad():
@@ -131,8 +133,6 @@ def _found(space: Space, points: Tensor, share: Tensor, rtol: float, max_steps: 
 
 def _by_factors(space: Composite, points: Tensor, share: Tensor, rtol: float, max_steps: int, options: dict[str, Any]) -> Mean:
     """The squared distance of a product is a sum, so that each factor has its own mean."""
-    if space.p == 1:
-        raise OptionError("Product(p=1) adds distances, whose squares are no sum over factors: eg.mean is of p=2, the default.")
     found = [_found(factor, part, share, rtol, max_steps, options) for factor, part in factored(space, points)]
     return Mean(
         point=torch.cat([one.point for one in found]),

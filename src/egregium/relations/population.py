@@ -14,11 +14,11 @@ from egregium.geodesics.geodesic import Geodesic
 from egregium.geodesics.options import require_immersed
 from egregium.geodesics.shooting import shoot
 from egregium.numerics.rounding import reachable
-from egregium.protocols import ClosedForm, Composite, Space
+from egregium.protocols import ClosedForm, Space
 from egregium.relations.clouds import cloud, shares
 from egregium.relations.explog import log
 from egregium.relations.mean import STEPS, Mean, mean
-from egregium.relations.verbs import coefficients, factored, where_ok
+from egregium.relations.verbs import coefficients, factored, mixed, where_ok
 from egregium.status import Status
 
 FINER = 0.1
@@ -193,7 +193,7 @@ def _fit(
 def _along(space: Space, z: Tensor, e: Tensor, s: Tensor, rtol: float) -> tuple[Tensor, Tensor]:
     """Points and velocities `(P, d)` of the unit-speed geodesic from z along e at times s `(P,)`."""
     start, velocity = z.expand(len(s), -1), s[:, None] * e
-    if isinstance(space, Composite) and not isinstance(space, ClosedForm):
+    if mixed(space):
         parts = [_along(factor, point, axis, s, rtol) for factor, point, axis in factored(space, z, e)]
         return torch.cat([end for end, _ in parts], -1), torch.cat([tangent for _, tangent in parts], -1)
     if isinstance(space, ClosedForm):

@@ -1,7 +1,7 @@
 """What every verb that solves has in common: the keywords of `connect`, and NaN in rows that failed."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -20,6 +20,11 @@ def joined(space: Space, z0: Tensor, z1: Tensor, options: dict[str, Any]) -> Geo
 def where_ok(ok: Tensor, value: Tensor) -> Tensor:
     """`value` `(*batch, ...)` with NaN in rows that are not `ok` `(*batch)`."""
     return torch.where(ok.reshape(ok.shape + (1,) * (value.ndim - ok.ndim)), value, torch.nan)
+
+
+def mixed(space: Space) -> TypeGuard[Composite]:
+    """Whether it is a product with learned factors, which is measured factor by factor."""
+    return isinstance(space, Composite) and not isinstance(space, ClosedForm)
 
 
 def factored(space: Composite, *parts: Tensor) -> Iterator[tuple[Any, ...]]:

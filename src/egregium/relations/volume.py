@@ -10,6 +10,7 @@ from egregium.numerics.derivatives import jacobian, row_chunks
 from egregium.protocols import ClosedForm, Composite, Measured, Scale, Space
 from egregium.relations.verbs import exact, factored
 from egregium.spaces.points import flat
+from egregium.spaces.product import require_riemannian
 
 
 def log_volume(space: Space, z: Tensor) -> Tensor:
@@ -27,6 +28,7 @@ def log_volume(space: Space, z: Tensor) -> Tensor:
     if isinstance(space, ClosedForm):
         return space.log_volume(z)
     if isinstance(space, Composite):
+        require_riemannian(space)
         return torch.stack([log_volume(factor, part) for factor, part in factored(space, z)]).sum(0)
     space = require_immersed(space)
     points = flat(z)

@@ -20,7 +20,7 @@ from egregium.errors import TensorError
 from egregium.numerics.compensated import dot, rejection
 from egregium.numerics.reflection import mirrored
 from egregium.numerics.trigonometry import Trigonometry
-from egregium.spaces.explicit import plain, require_dimension, require_number, root
+from egregium.spaces.explicit import plain, require_dimension, require_number, root, tracked
 from egregium.spaces.space_form import SpaceForm
 
 LEAST = 1e-150  # radius, whose square is a normal number still
@@ -60,14 +60,6 @@ class ConstantCurvature(SpaceForm):
         return f"{type(self).__name__}({self.n}, curvature={plain(self.curvature):g})"
 
     @property
-    def dim(self) -> int:
-        return self.n
-
-    @property
-    def width(self) -> int:
-        return self.n
-
-    @property
     def injectivity_radius(self) -> float:
         curvature = plain(self.curvature)
         return torch.pi / curvature**0.5 if curvature > 0 else torch.inf
@@ -90,17 +82,6 @@ class ConstantCurvature(SpaceForm):
                     f"points of {self} lie at most {DEEPEST / depth:.3g} from the origin in each coordinate; got "
                     f"{float(z.detach().abs().max()):.3g}: farther out, distances overflow."
                 )
-
-    def random(
-        self,
-        *batch: int,
-        scale: float = 1.0,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
-        """Points `(*batch, n)` about the origin: a Gaussian of standard deviation `scale` in its tangent space."""
-        return scale * torch.randn(*batch, self.n, generator=generator, dtype=dtype, device=device)
 
     def _inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
         at = _Polar.of(z)
@@ -130,7 +111,7 @@ class ConstantCurvature(SpaceForm):
         slope = 1 / of.trig.sinc(of.side)
         across = slope * of.end_sine / of.start_stretch
         way = slope * of.outward * of.start.u + across * of.across
-        return torch.where(of.at_centre, slope * of.way_at_centre, way) if way.requires_grad else way
+        return torch.where(of.at_centre, slope * of.way_at_centre, way) if tracked(way) else way
 
     def _exp(self, z: Tensor, v: Tensor) -> Tensor:
         trig, at = self.trigonometry, _Polar.of(z)
@@ -144,7 +125,7 @@ class ConstantCurvature(SpaceForm):
         inwards = trig.sine(at.r - length) + there * sinc * _ratio(square, length + radial.abs())
         line = torch.where(radial < 0, inwards, outwards) * at.u + sinc * across
         outward = at.r * stretch * radial
-        if line.requires_grad:  # at the origin directions have no gradient, but these forms have the one that is
+        if tracked(line):  # at the origin directions have no gradient, but these forms have the one that is
             centre = at.r == 0
             line = torch.where(centre, cosine * z + sinc * v, line)
             outward = torch.where(centre, dot(z, v), outward)
@@ -155,14 +136,19 @@ class ConstantCurvature(SpaceForm):
     def _transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
         """A rotation in the plane of the origin and both ends, in frames that point away from the origin; the rest stays."""
         of = _Triangle.of(self.trigonometry, z0, z1)
-        cosine, sine = of.rotation
-        towards = _ratio(of.across, root(dot(of.across, of.across)))
+        cosine, sine, versine = of.rotation
         radial, across = dot(of.start.u, v), of.start_stretch * rejection(v, of.start.d)
-        within = dot(towards, across)
-        rest = across - within * towards
-        there = -of.sine * of.start.u + of.cosine * towards
-        turned = cosine * radial - sine * within, sine * radial + cosine * within
-        return turned[0] * of.end.u + (turned[1] * there + rest) / of.trig.sinc(of.end.r)
+        within = dot(of.across, across)
+        outward = cosine * radial - sine * within
+        inward = sine * radial * dot(of.across, of.across) + cosine * within
+        rest = across + (sine * radial * of.cosine - versine * within) * of.across - inward * of.start.u
+        carried = outward * of.end.u + rest / of.trig.sinc(of.end.r)
+        if tracked(carried):  # at the origin directions have no gradient, but the transport has
+            moved = _swung(of.trig, z0, of.end, dot(of.end.u, v), rejection(v, of.end.d), of.trig.sinc(of.end.r))
+            carried = torch.where(of.start.r == 0, carried + moved, carried)
+            moved = _swung(of.trig, z1, of.start, radial, across, torch.ones_like(radial))
+            carried = torch.where(of.end.r == 0, carried - moved, carried)
+        return carried
 
     def _log_volume(self, z: Tensor) -> Tensor:
         return (self.n - 1) * self.trigonometry.sinc(_Polar.of(z).r)[:, 0].log()
@@ -224,11 +210,6 @@ class _Triangle:
         return self.trig.sine(self.end.r)
 
     @cached_property
-    def sine(self) -> Tensor:
-        """Of the angle at the origin."""
-        return root(dot(self.across, self.across))
-
-    @cached_property
     def versine(self) -> Tensor:
         """`sin^2(phi / 2)`: from the sine where phi is acute, from the cosine where it is obtuse."""
         acute, obtuse = self.cosine.clamp_min(0), self.cosine.clamp_max(0)
@@ -240,12 +221,12 @@ class _Triangle:
         trig, curvature = self.trig, self.trig.curvature
         products = self.start_sine * self.end_sine
         square = trig.sine(0.5 * self.rise) ** 2 + products * self.versine
-        if square.requires_grad:
+        if tracked(square):
             square = torch.where(self.at_centre, self._from_centre, square)
         if not isinstance(curvature, Tensor) and curvature <= 0:
             return 2 * trig.arc(root(square), square)
         rest = trig.cosine(0.5 * (self.start.r + self.end.r)) ** 2 + curvature * products * (1 - self.versine)
-        if square.requires_grad:
+        if tracked(square):
             rest = torch.where(self.at_centre, rest.detach() - curvature * (square - square.detach()), rest)
         return 2 * trig.arc(root(square), root(rest))
 
@@ -276,16 +257,25 @@ class _Triangle:
         return self.trig.sine(self.rise) - 2 * self.trig.cosine(self.start.r) * self.end_sine * self.versine
 
     @property
-    def rotation(self) -> tuple[Tensor, Tensor]:
-        """Cosine and sine `(N, 1)` of the angle by which a geodesic's direction turns against the outward one."""
-        arriving = self.trig.sine(self.rise) + 2 * self.trig.cosine(self.end.r) * self.start_sine * self.versine
-        first = torch.cat([self.outward, self.end_sine * self.sine], -1)
-        last = torch.cat([arriving, self.start_sine * self.sine], -1)
-        cosine = dot(first, last)
-        sine = first[:, :1] * last[:, 1:] - first[:, 1:] * last[:, :1]
-        cosine = torch.where((cosine == 0) & (sine == 0), 1.0, cosine)  # between equal points
-        size = torch.hypot(cosine, sine)
-        return cosine / size, sine / size
+    def rotation(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Of the angle psi by which a geodesic's direction turns against the outward one `cos(psi)`, `sin(psi) / sin(phi)` and
+        `(1 - cos(psi) cos(phi)) / sin(phi)^2`, all `(N, 1)` and smooth also where both ends and the origin are on one line.
+
+        By `tan(psi / 2) = -tan(phi / 2) c((r_1 + r_0) / 2) / c((r_1 - r_0) / 2)`, of Napier's analogies.
+        """
+        narrow, wide = self.trig.cosine(0.5 * self.rise), self.trig.cosine(0.5 * (self.start.r + self.end.r))
+        acute, obtuse = narrow**2 * (1 - self.versine), wide**2 * self.versine
+        size = acute + obtuse
+        return (acute - obtuse) / size, -narrow * wide / size, 0.5 * (narrow**2 + wide**2) / size
+
+
+def _swung(trig: Trigonometry, near: Tensor, far: _Polar, radial: Tensor, across: Tensor, stretch: Tensor) -> Tensor:
+    """0, with the slope in `near`, at the origin, of a vector `(radial, across)` that is carried from there to `far`.
+
+    An infinitesimal rotation in the plane of both, of `curvature tan(r / 2)` times the part of the move that is across.
+    """
+    half = trig.curvature * trig.sine(0.5 * far.r) / trig.cosine(0.5 * far.r)
+    return half * (dot(near, across) * far.u - radial * rejection(near, far.d) / stretch)
 
 
 def _ratio(a: Tensor, b: Tensor) -> Tensor:

@@ -25,30 +25,11 @@ class Euclidean(Flat, Immersed):
         require_dimension("Euclidean", self.n)
 
     @property
-    def dim(self) -> int:
-        return self.n
-
-    @property
-    def width(self) -> int:
-        return self.n
-
-    @property
     def injectivity_radius(self) -> float:
         return torch.inf
 
     def immerse(self, z: Tensor) -> Tensor:
         return z.clone()
-
-    def random(
-        self,
-        *batch: int,
-        scale: float = 1.0,
-        generator: torch.Generator | None = None,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
-        """Points `(*batch, n)`, Gaussian of standard deviation `scale` about the origin."""
-        return scale * torch.randn(*batch, self.n, generator=generator, dtype=dtype, device=device)
 
     def _metric(self, z: Tensor) -> Tensor:
         return torch.eye(self.n, dtype=z.dtype, device=z.device).expand(len(z), -1, -1)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
 from egregium.errors import OptionError
+from egregium.numerics.planes import plane
 from egregium.spaces.points import require_points
 
 PIECE = 1 << 16  # numbers of a tensor at a time, where no gradients are recorded
@@ -147,17 +149,11 @@ class Explicit(ABC):
     def sectional(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
         """Sectional curvature of the plane that u and v span, `(*batch)`; NaN where they are parallel."""
 
-        def plane(z: Tensor, u: Tensor, v: Tensor) -> Tensor:
-            u = u / self._inner(z, u, u).sqrt()[:, None]
-            size = self._inner(z, v, v).sqrt()
-            for _ in range(2):
-                v = v - self._inner(z, u, v)[:, None] * u
-            across = self._inner(z, v, v).sqrt()
-            parallel = across <= 64 * torch.finfo(torch.float64).eps * size
-            v = v / torch.where(parallel, 1.0, across)[:, None]
+        def of(z: Tensor, u: Tensor, v: Tensor) -> Tensor:
+            u, v, parallel = plane(u, v, lambda a, b: self._inner(z, a, b))
             return self._inner(z, self._jacobi_operator(z, v, u), u).masked_fill(parallel, torch.nan)
 
-        return self._computed(plane, (z,), (u, v), names=("z", "u", "v"))
+        return self._computed(of, (z,), (u, v), names=("z", "u", "v"))
 
     def jacobi_operator(self, z: Tensor, v: Tensor, u: Tensor) -> Tensor:
         """`R(u, v) v`, `(*batch, width)`: how the curvature drives apart or together the neighbours u of a geodesic along v."""
@@ -204,7 +200,7 @@ class Explicit(ABC):
             self.require_inside(*columns[: len(points)])
             return rule(*columns)
 
-        if torch.is_grad_enabled() and any(one.requires_grad for one in given):
+        if torch.is_grad_enabled() and any(map(tracked, given)):
             value = of(rows).to(given[0].dtype)
         else:
             value = _in_pieces(of, rows, max(1, PIECE // self.width))
@@ -230,9 +226,14 @@ def _in_pieces(rule: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor
     return value
 
 
+def tracked(x: Tensor) -> bool:
+    """Whether derivatives through x are asked for, backwards or forwards."""
+    return x.requires_grad or unpack_dual(x).tangent is not None
+
+
 def root(x: Tensor) -> Tensor:
     """Square roots with subgradient 0 at 0; 0 of what rounding has made negative."""
-    if not x.requires_grad:
+    if not tracked(x):
         return x.clamp_min(0).sqrt()
     positive = x > 0
     return torch.where(positive, torch.where(positive, x, 1.0).sqrt(), 0.0)

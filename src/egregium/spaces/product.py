@@ -11,6 +11,7 @@ from torch import Tensor
 
 from egregium.errors import OptionError, ShapeError
 from egregium.numerics.blocks import block_diagonal
+from egregium.protocols import Composite
 from egregium.spaces.explicit import Explicit
 from egregium.spaces.points import require_points
 
@@ -66,7 +67,7 @@ class Factored:
 
         Raises: `OptionError` with `p=1`.
         """
-        self._require_riemannian()
+        require_riemannian(self)
         return block_diagonal([space.metric(part) for space, (part,) in self._each(z)], z.ndim - 1)
 
     def inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -74,7 +75,7 @@ class Factored:
 
         Raises: `OptionError` with `p=1`.
         """
-        self._require_riemannian()
+        require_riemannian(self)
         return torch.stack([space.inner(*parts) for space, parts in self._each(z, u, v)]).sum(0)
 
     def norm(self, z: Tensor, v: Tensor) -> Tensor:
@@ -86,7 +87,7 @@ class Factored:
 
         Raises: `OptionError` with `p=1`.
         """
-        self._require_riemannian()
+        require_riemannian(self)
         return block_diagonal([space.frame(part) for space, (part,) in self._each(z)], z.ndim - 1)
 
     def embed(self, z: Tensor) -> Tensor:
@@ -105,10 +106,6 @@ class Factored:
                 raise ShapeError(f"coordinates on {self} have {self.width} numbers a point; got {tuple(z.shape)}.")
         return list(zip(self.factors, zip(*(self.split(z) for z in points), strict=True), strict=True))
 
-    def _require_riemannian(self) -> None:
-        if self.p == 1:
-            raise OptionError("Product(p=1) adds distances, so that it has no inner product; p=2 is the Riemannian product.")
-
 
 @dataclass(frozen=True, repr=False, init=False)
 class Product(Factored, Explicit):
@@ -116,8 +113,8 @@ class Product(Factored, Explicit):
 
     .. math:: d(x, y)^2 = \sum_i d_i(x_i, y_i)^2 .
 
-    With `p=1` distances add instead. In that length space the factors' geodesics together are shortest too, but it has no inner
-    product: its `metric`, `inner` and `frame` refuse.
+    With `p=1` distances add instead. In that length space the factors' geodesics together are shortest too, so that `dist, exp,
+    log, transport` remain, but it has no inner product: all that needs one refuses, as angles, volumes, curvatures, means.
 
     Of explicit spaces it is one itself, with `dist, exp, log, transport` and the rest; with a learned factor `eg.distance`,
     `eg.connect`, `eg.exp`, `eg.log`, `eg.transport` and others go by factor. All factors work in one dtype.
@@ -186,15 +183,15 @@ class Product(Factored, Explicit):
         return torch.cat([space.random(*batch, **options) for space in self.factors], -1)
 
     def _metric(self, z: Tensor) -> Tensor:
-        self._require_riemannian()
+        require_riemannian(self)
         return block_diagonal([space._metric(part) for space, (part,) in self._each(z)])
 
     def _inner(self, z: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        self._require_riemannian()
+        require_riemannian(self)
         return torch.stack([space._inner(*parts) for space, parts in self._each(z, u, v)]).sum(0)
 
     def _frame(self, z: Tensor) -> Tensor:
-        self._require_riemannian()
+        require_riemannian(self)
         return block_diagonal([space._frame(part) for space, (part,) in self._each(z)])
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
@@ -210,18 +207,19 @@ class Product(Factored, Explicit):
         return _beside([space._transport(*parts) for space, parts in self._each(z0, z1, v)])
 
     def _log_volume(self, z: Tensor) -> Tensor:
-        self._require_riemannian()
+        require_riemannian(self)
         return torch.stack([space._log_volume(part) for space, (part,) in self._each(z)]).sum(0)
 
     def _riemann(self, z: Tensor) -> Tensor:
-        self._require_riemannian()
+        require_riemannian(self)
         return block_diagonal([space._riemann(part) for space, (part,) in self._each(z)])
 
     def _ricci(self, z: Tensor) -> Tensor:
-        self._require_riemannian()
+        require_riemannian(self)
         return block_diagonal([space._ricci(part) for space, (part,) in self._each(z)])
 
     def _jacobi_operator(self, z: Tensor, v: Tensor, u: Tensor) -> Tensor:
+        require_riemannian(self)
         return torch.cat([space._jacobi_operator(*parts) for space, parts in self._each(z, v, u)], -1)
 
 
@@ -234,6 +232,18 @@ class LearnedProduct(Factored):
 
     def __init__(self, *spaces: Any, p: int = 2) -> None:
         self._set(spaces, p)
+
+
+def require_riemannian(space: object) -> None:
+    """Check that a space has an inner product, as products with `p=1` have not, nor products of those.
+
+    Raises: `OptionError`.
+    """
+    if isinstance(space, Composite):
+        if space.p == 1:
+            raise OptionError(f"{space!r} adds distances, so that it has no inner product; p=2 is the Riemannian product.")
+        for factor in space.factors:
+            require_riemannian(factor)
 
 
 def _norm(lengths: Tensor) -> Tensor:

@@ -9,17 +9,33 @@ from egregium.spaces.explicit import Explicit
 
 
 class SpaceForm(Explicit):
-    """A space with `R_ijkl = kappa (g_ik g_jl - g_il g_jk)`."""
+    """A space of dimension n with `R_ijkl = kappa (g_ik g_jl - g_il g_jk)`, in n coordinates about an origin unless said."""
+
+    n: int
 
     @property
-    @abstractmethod
     def dim(self) -> int:
-        """Dimension."""
+        return self.n
+
+    @property
+    def width(self) -> int:
+        return self.n
 
     @property
     @abstractmethod
     def _kappa(self) -> float | Tensor:
         """Sectional curvature."""
+
+    def random(
+        self,
+        *batch: int,
+        scale: float = 1.0,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Points `(*batch, n)` about the origin: a Gaussian of standard deviation `scale` in its tangent space."""
+        return scale * torch.randn(*batch, self.n, generator=generator, dtype=dtype, device=device)
 
     def _riemann(self, z: Tensor) -> Tensor:
         g = self._metric(z)

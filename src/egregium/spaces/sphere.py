@@ -10,7 +10,7 @@ from egregium.errors import OptionError, TensorError
 from egregium.numerics.compensated import dot
 from egregium.numerics.reflection import mirrored
 from egregium.numerics.trigonometry import Trigonometry
-from egregium.spaces.explicit import require_dimension, require_number, root
+from egregium.spaces.explicit import require_dimension, require_number, root, tracked
 from egregium.spaces.immersed import Immersed
 from egregium.spaces.space_form import SpaceForm
 
@@ -51,10 +51,6 @@ class Sphere(SpaceForm, Immersed):
                 f"Sphere(n, curvature): the curvature must be positive; got {self.curvature}. Hyperbolic is negative, "
                 "ConstantCurvature may be anything."
             )
-
-    @property
-    def dim(self) -> int:
-        return self.n
 
     @property
     def width(self) -> int:
@@ -140,7 +136,7 @@ class Sphere(SpaceForm, Immersed):
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
         chords = _chords(z0, z1)
         way = _angle(*chords) * self._direction(z0, *chords)
-        if way.requires_grad:  # between equal points directions have no gradient, but the logarithm has
+        if tracked(way):  # between equal points directions have no gradient, but the logarithm has
             way = torch.where((z0 == z1).all(-1, keepdim=True), _across(z1 - z0, z0), way)
         return way
 

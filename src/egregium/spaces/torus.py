@@ -48,14 +48,6 @@ class Torus(Flat, Immersed):
         object.__setattr__(self, "radii", tuple(float(radius) for radius in radii))
 
     @property
-    def dim(self) -> int:
-        return self.n
-
-    @property
-    def width(self) -> int:
-        return self.n
-
-    @property
     def injectivity_radius(self) -> float:
         return math.pi * min(self._each)
 
