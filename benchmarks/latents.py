@@ -10,11 +10,11 @@ with 500 samples each. Results are kept in `docs/results/latents.csv`, a row a m
 """
 
 import argparse
-import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
+from rows import Row, finished, keep
 
 import egregium as eg
 from egregium.spaces import Euclidean, Explicit, Hyperbolic, Product, Sphere, Torus
@@ -38,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             row = trained(options, data, name, seed)
             print(", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
             if not options.quick:
-                _keep(options.results, row)
+                keep(options.results, row)
     if not options.quick:
-        print(table(_finished(options.results)))
+        print(table(finished(options.results)))
 
 
 def trained(options: argparse.Namespace, data: str, name: str, seed: int) -> dict[str, str]:
@@ -56,7 +56,7 @@ def trained(options: argparse.Namespace, data: str, name: str, seed: int) -> dic
     return row | {"standard_error": f"{found.std() / len(found) ** 0.5:.3f}", "epochs": str(options.epochs)}
 
 
-def table(rows: Sequence[dict[str, str]]) -> str:
+def table(rows: Sequence[Row]) -> str:
     """Mean log-likelihood in nats, plus minus the standard deviation over seeds where there are several."""
     data = list(dict.fromkeys(row["data"] for row in rows))
     lines = ["| latent space | " + " | ".join(data) + " |", "|---" * (len(data) + 1) + "|"]
@@ -78,33 +78,13 @@ def _cell(found: torch.Tensor) -> str:
 
 def _planned(options: argparse.Namespace) -> Iterator[tuple[str, str, int]]:
     """Models that are not finished: one seed of all spaces first."""
-    done = (
-        {(row["data"], row["latent"], int(row["seed"])) for row in _finished(options.results)} if not options.quick else set()
-    )
+    done = [] if options.quick else [(row["data"], row["latent"], int(row["seed"])) for row in finished(options.results)]
     names = ("S2", "S2 x H2 x E2") if options.quick else tuple(SPACES)
     for seed in range(1 if options.quick else SEEDS):
         for data in options.data:
             for name in names if seed == 0 else REPEATED:
                 if (data, name, seed) not in done:
                     yield data, name, seed
-
-
-def _finished(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _keep(path: Path, row: dict[str, str]) -> None:
-    rows = [*_finished(path), row]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
-    with beside.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(row), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    beside.replace(path)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -8,6 +8,8 @@ from types import ModuleType
 import pytest
 import torch
 
+import egregium as eg
+
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 MODULES = {file.stem for file in BENCHMARKS.glob("*.py")}
 
@@ -77,6 +79,30 @@ def test_the_truth_of_spaces_agrees_in_all_coordinates(benchmark) -> None:
     for kind, others in ((exactness.normal(-1), ("SHEET", "BALL")), (exactness.normal(1), ("UNIT", "STEREOGRAPHIC"))):
         for other in (getattr(exactness, name) for name in others):
             assert abs(other.distance(other.store(z0), other.store(z1)) - kind.distance(z0, z1)) < 1e-100
+
+
+@pytest.mark.parametrize("name", ["latents", "topology"])
+def test_latent_spaces(benchmark, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark(name).main(["--quick"])
+    printed = capsys.readouterr().out
+    assert "latent S2, seed 0" in printed and "|" not in printed  # nothing is kept
+
+
+def test_the_ball_with_a_spot_is_round_and_the_shifts_are_flat(benchmark) -> None:
+    """The three surfaces are nearly isometric images of their spaces."""
+    for shape in benchmark("topology").SHAPES.values():
+        space = eg.Pullback(shape.observe, base=shape.space)
+        z = shape.space.random(50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        stretch = torch.linalg.svdvals(space.jacobian(z) @ shape.space.frame(z))[:, : shape.space.dim]
+        assert float(stretch.max() / stretch.min()) < 1.1
+
+
+def test_rows_are_kept(benchmark, tmp_path: Path) -> None:
+    rows = benchmark("rows")
+    for seed in ("0", "1"):
+        rows.keep(tmp_path / "a" / "found.csv", {"data": "x, y", "seed": seed})
+    assert rows.finished(tmp_path / "a" / "found.csv") == [{"data": "x, y", "seed": "0"}, {"data": "x, y", "seed": "1"}]
+    assert rows.finished(tmp_path / "none.csv") == []
 
 
 def test_the_exponent_of_a_power_is_the_power(benchmark) -> None:
