@@ -3,6 +3,7 @@ r"""Projection onto the image of a decoder: `argmin_z |phi f(z) - phi x|`."""
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from egregium.errors import OptionError, ShapeError
@@ -36,8 +37,8 @@ def project(space: ImmersedSpace, target: Tensor, start: Tensor, *, rtol: float 
     the metric step is at most `rtol` times the residual, or below rounding.
 
     Args:
-        target: ambient points, in A coordinates `(*batch, A)` as `space.immerse` gives them, or in any shape of A entries, such
-            as images `(*batch, C, H, W)`.
+        target: ambient points, in the A coordinates `(*batch, A)` that the decoder gives, as the chart has them, or in any
+            shape of A entries, such as images `(*batch, C, H, W)`.
         start: latent points `(*batch, d)`, e.g. encoder means.
 
     Cost: 2 d + 1 decoder calls a step.
@@ -48,19 +49,22 @@ def project(space: ImmersedSpace, target: Tensor, start: Tensor, *, rtol: float 
     batch = start.shape[:-1]
     if target.shape[: len(batch)] != batch:
         raise ShapeError(f"project needs one target a start; got {tuple(target.shape)} and {tuple(start.shape)}.")
+    base = getattr(space, "base", None)
     with torch.no_grad():
-        width = space.immerse(flat(start)[:1]).shape[-1]
+        across = 0 if base is None else base.width - base.dim  # what points of a base have there is nothing
+        width = space.immerse(flat(start)[:1]).shape[-1] - across
         if (given := target.shape[len(batch) :].numel()) != width:
             raise ShapeError(
                 f"project needs targets in the {width} ambient coordinates of the space, flattened or not; got "
                 f"{tuple(target.shape)}, {given} numbers a point for starts {tuple(start.shape)}."
             )
-        goals = target.reshape(-1, width).to(start)
+        goals = F.pad(target.reshape(-1, width).to(start), (0, across))
         parts = [
             _levenberg_marquardt(space, goals[rows], flat(start)[rows], rtol, max_steps)
             for rows in row_chunks(len(goals), goals.shape[-1] * (start.shape[-1] + 2))
         ]
     z, residual, status = (torch.cat(values) for values in zip(*parts, strict=True))
+    z = z if base is None else base.project(z)
     return Projection(z.reshape(start.shape), residual.reshape(batch), status.reshape(batch))
 
 

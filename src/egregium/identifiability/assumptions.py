@@ -97,7 +97,7 @@ def _injective(space: Pullback, z: Tensor) -> Finding:
 
 
 def _rank(space: Pullback, z: Tensor) -> Finding:
-    values = torch.linalg.svdvals(space.jacobian(z))
+    values = torch.linalg.svdvals(space.tangent_jacobian(z))
     condition = float((values[:, 0] / values[:, -1]).max())
     sentence = (
         f"Does every latent direction change the output? At the worst of {len(z)} codes, the strongest direction changes it "

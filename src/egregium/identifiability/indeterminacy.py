@@ -13,7 +13,7 @@ from torch import Tensor
 from egregium.errors import ModelError
 from egregium.geodesics.projection import project
 from egregium.identifiability.views import mean_space, require_models
-from egregium.numerics.derivatives import jacobian, row_chunks
+from egregium.numerics.derivatives import row_chunks
 from egregium.protocols import Model
 from egregium.status import counts, span
 
@@ -24,7 +24,7 @@ class Indeterminacy:
 
     Attributes:
         z: `(N, d)`, the images `A z` in the latent space of b.
-        jacobian: `(N, d, d)`, `J_A = J_b^+ J_a`, from the decoders, never of a fitted map.
+        jacobian: `(N, d, d)`, `J_A = J_b^+ J_a`, from the decoders, never of a fitted map; between frames on spheres.
         stretch: `(N, d)`, eigenvalues of `G_a^{-1} J_A^T G_b J_A`, ascending: all 1 for an isometry.
         mismatch: `(N,)`, `|f_b(A z) - f_a(z)|`, distance between the images (assumption A4 asks for 0).
         status: `(N,)`, of the projection onto the image of b.
@@ -43,7 +43,7 @@ class Indeterminacy:
 
     def __repr__(self) -> str:
         return (
-            f"Indeterminacy({len(self.z)} points, d = {self.z.shape[-1]}, stretch {span(self.stretch)} (1: isometry), "
+            f"Indeterminacy({len(self.z)} points, d = {self.stretch.shape[-1]}, stretch {span(self.stretch)} (1: isometry), "
             f"mismatch {span(self.mismatch)}: {counts(self.status)})"
         )
 
@@ -60,15 +60,15 @@ def indeterminacy(a: Model, b: Model, points: Tensor, *, start: Tensor | None = 
     first, second = (mean_space(model) for model in (a, b))
     with torch.no_grad():
         (points,) = first.prepare(points)
-        x = first.immerse(points)
+        x = first.observed(points)
         if start is None:
             start = b.encode(first.decode(points))
-        if second.immerse(second.prepare(start)[0][:1]).shape[-1] != x.shape[-1]:
+        if second.observed(second.prepare(start)[0][:1]).shape[-1] != x.shape[-1]:
             raise ModelError("the two models decode to different numbers of values, so their images cannot be compared.")
         found = project(second, x, start)
         parts = []
         for rows in row_chunks(len(points), x.shape[-1] * 4 * points.shape[-1]):
-            parts.append(_stretch(jacobian(first.immerse, points[rows]), jacobian(second.immerse, found.z[rows])))
+            parts.append(_stretch(first.tangent_jacobian(points[rows]), second.tangent_jacobian(found.z[rows])))
     maps, stretches = (torch.cat(values) for values in zip(*parts, strict=True))
     return Indeterminacy(found.z, maps, stretches, found.residual, found.status)
 

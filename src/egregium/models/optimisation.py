@@ -127,12 +127,12 @@ class _Training:
     def _epoch(self, epoch: int) -> float:
         """One pass in batches of equal size; returns the mean loss. The few observations left over differ each time."""
         order = torch.randperm(len(self.x))
-        total = 0.0
+        total, beta = 0.0, self.spec.beta * min(1.0, epoch / (self.spec.beta_warmup + 1))
         for k, rows in enumerate(order[: self.steps * self.batch].split(self.batch)):
             step = (epoch - 1) * self.steps + k
             for group in self.optimizer.param_groups:
                 group["lr"] = self.spec.lr * schedule(step, self.spec.epochs * self.steps, self.spec.warmup)
-            loss = self._loss(self.x[rows], split=self.spec.split_batches)
+            loss = self._loss(self.x[rows], split=self.spec.split_batches, beta=beta)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(self.parameters, CLIP)
@@ -154,8 +154,8 @@ class _Training:
                 total += len(x) * float(self._loss(x, split=split))
         return self._finite(total / rows, 0.0, epoch)
 
-    def _loss(self, x: Tensor, *, split: bool) -> Tensor:
-        return negative_elbo(self.spec, self.module, self.ensemble, x, split=split)
+    def _loss(self, x: Tensor, *, split: bool, beta: float | None = None) -> Tensor:
+        return negative_elbo(self.spec, self.module, self.ensemble, x, split=split, beta=beta)
 
     def _finite(self, loss: float, norm: float, epoch: int) -> float:
         if not (math.isfinite(loss) and math.isfinite(norm)):

@@ -56,6 +56,8 @@ class VAE:
         sigma: standard deviation of the Gaussian likelihood, fixed, in units of the data.
         activation: one with two continuous derivatives.
         beta: weight of the KL term.
+        beta_warmup: epochs in which that weight rises from zero, evenly; of products whose factors differ in kind, those that
+            learn slowly may otherwise be left unused.
         split_batches: each mini-batch is split into S parts, one per decoder; otherwise each decoder sees every observation.
         epochs: most passes over the training data; the learning rate falls to zero along a cosine over them.
         batch_size: observations per step.
@@ -88,6 +90,7 @@ class VAE:
     sigma: float = 0.2
     activation: Activation = "silu"
     beta: float = 1.0
+    beta_warmup: int = 0
     split_batches: bool = True
     epochs: int = 100
     batch_size: int = 128
@@ -101,7 +104,7 @@ class VAE:
         for name in ("hidden", "channels"):
             object.__setattr__(self, name, _widths(name, getattr(self, name)))
         object.__setattr__(self, "latent", _latent(self.latent))
-        for name, least in {"decoders": 1, "epochs": 1, "batch_size": 1, "warmup": 0, "patience": 1}.items():
+        for name, least in {"decoders": 1, "epochs": 1, "batch_size": 1, "warmup": 0, "beta_warmup": 0, "patience": 1}.items():
             _whole(name, getattr(self, name), least)
         for name in ("sigma", "beta", "lr"):
             object.__setattr__(self, name, _positive(name, getattr(self, name)))
@@ -247,11 +250,13 @@ class VAEModule(nn.Module):
         return StackedPerceptrons(self.decoders) if stackable else SeparateDecoders(self.decoders)
 
 
-def negative_elbo(spec: VAE, module: VAEModule, ensemble: Ensemble, x: Tensor, *, split: bool) -> Tensor:
+def negative_elbo(
+    spec: VAE, module: VAEModule, ensemble: Ensemble, x: Tensor, *, split: bool, beta: float | None = None
+) -> Tensor:
     """The objective of `VAE`, a scalar in nats per observation (without the likelihood's constants).
 
     `x (N, *shape)`; latent points are drawn with torch's global generator. With `split`, decoder s sees part s of the N
-    observations, which S must divide; otherwise every decoder sees all of them.
+    observations, which S must divide; otherwise every decoder sees all of them. `beta` is the specification's unless given.
     """
     members, latent = spec.decoders, module.latent
     z, kl = latent.family.drawn(module.encoder(x))
@@ -265,7 +270,7 @@ def negative_elbo(spec: VAE, module: VAEModule, ensemble: Ensemble, x: Tensor, *
         misfit = 0.5 / spec.sigma**2 * (decoded - target).square().sum()
     else:
         misfit = F.binary_cross_entropy_with_logits(decoded, target, reduction="sum")
-    return misfit / (z.shape[0] * z.shape[1]) + spec.beta * kl.sum() / x.shape[0]
+    return misfit / (z.shape[0] * z.shape[1]) + (spec.beta if beta is None else beta) * kl.sum() / x.shape[0]
 
 
 def _shown(value: object) -> str:

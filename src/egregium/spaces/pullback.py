@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from egregium.errors import DecoderError, OptionError, ShapeError
-from egregium.numerics.derivatives import orthonormal_frame
+from egregium.numerics.derivatives import jacobian, orthonormal_frame
 from egregium.spaces import charts
 from egregium.spaces.decoder import PROBES, Decoder
 from egregium.spaces.explicit import Explicit
@@ -111,11 +111,19 @@ class Pullback(Immersed):
         return torch.stack([self._charted(one, z) for one in self.members], 1)
 
     def immerse(self, z: Tensor) -> Tensor:
-        x = self._observed(z)
+        x = self.observed(z)
         return x if self.base is None or self.base.width == self.base.dim else torch.cat([x, self.base.off(z).to(x)], -1)
 
-    def _observed(self, z: Tensor) -> Tensor:
-        """What all decoders together make of points, in the chart's coordinates."""
+    def tangent_jacobian(self, z: Tensor) -> Tensor:
+        """Jacobian `(N, D, d)` of what is observed, of prepared points `(N, width)`.
+
+        By their coordinates, or where a base has more of these than dimensions by its frame.
+        """
+        j = jacobian(self.observed, z)
+        return j if self.base is None or self.base.width == self.base.dim else j @ self.base.frame(z)
+
+    def observed(self, z: Tensor) -> Tensor:
+        """What all decoders together make of prepared points `(N, width)`, in the chart's coordinates, `(N, D)`."""
         if len(self.members) == 1:
             return self._charted(self.members[0], z)
         x = self.views(z)
