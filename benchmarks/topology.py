@@ -86,9 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def measured(shape: Shape, latent: str, seed: int, options: argparse.Namespace) -> dict[str, str]:
     """One model trained, its distances beside the true ones, and how likely it finds new observations."""
     draws = torch.Generator().manual_seed(0)
-    x, fresh = (
-        _noisy(shape.seen(shape.space.random(n, generator=draws)), draws) for n in (options.observations, options.fresh)
-    )
+    x, fresh = (_observations(shape, n, draws) for n in (options.observations, options.fresh))
     points = shape.space.random(options.points, generator=draws)
     space = SPACES[latent]
     spec = eg.models.VAE(latent=space, decoders=1, hidden=(64, 64), sigma=SIGMA, epochs=options.epochs, batch_size=100)
