@@ -116,3 +116,17 @@ def test_the_evaluator_measures_a_polygon(benchmark) -> None:
     answer = methods.through(corner, "")
     found = measuring.lengths(torch.nn.Identity(), answer, torch.float32, torch.device("cpu"))
     assert found.item() == pytest.approx(7.0)
+
+
+def test_signatures(benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark("signatures").main(["--quick", "--out", str(tmp_path / "found.csv")])
+    assert capsys.readouterr().out.count("1 of 1") == 2
+    benchmark("signatures").main(["--quick", "--out", str(tmp_path / "found.csv")])  # all is there
+    printed = capsys.readouterr()
+    assert printed.out.count("1 of 1") == 2 and not printed.err
+
+
+@pytest.mark.slow
+def test_two_signatures_of_each_family(benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark("signatures").main(["--instances", "2", "--out", str(tmp_path / "found.csv")])
+    assert capsys.readouterr().out.count("2 of 2") == 9

@@ -56,6 +56,28 @@ def test_unknown_distances_are_predicted() -> None:
     assert ((found.distances / d - 1).abs()[held]).mean() < 0.01
 
 
+@pytest.mark.parametrize("space", [Torus(2), Product(Sphere(1), Hyperbolic(2))], ids=repr)
+def test_factors_that_wrap_are_found_apart(space: Any) -> None:
+    for seed in range(2):
+        z = space.random(40, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        d = noisy(table(space, z), 0.03, seed)
+        held = (torch.rand(d.shape, generator=torch.Generator().manual_seed(seed)) < 0.2).triu(1)
+        held = held | held.T
+        found = embed(d.masked_fill(held, torch.nan), space, rtol=1e-3)
+        assert (found.distances / d - 1).abs()[held].mean() < 0.04  # noise alone is 0.024
+
+
+def test_a_tree_is_unfolded_in_the_hyperbolic_plane() -> None:
+    edges = torch.full((31, 31), torch.nan, dtype=torch.float64)
+    child = torch.arange(1, 31)
+    edges[child, (child - 1) // 2] = edges[(child - 1) // 2, child] = 1.0
+    known = edges.nan_to_num(torch.inf).fill_diagonal_(0)
+    for k in range(31):
+        known = torch.minimum(known, known[:, k : k + 1] + known[k : k + 1])
+    found = embed(known, Hyperbolic(2), rtol=1e-3)
+    assert float(found.distortion) < 0.02 < 0.1 < float(embed(known, Euclidean(3), rtol=1e-3).distortion)
+
+
 def test_the_size_may_be_given() -> None:
     d = table(Sphere(2), drawn(Sphere(2)))
     assert float(embed(d, Sphere(2), scale=False).distortion) < 1e-5

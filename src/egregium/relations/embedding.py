@@ -3,26 +3,23 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
 from egregium.errors import NotConvergedError, OptionError, ShapeError, TensorError
 from egregium.geodesics.options import require_on_fail, require_steps
+from egregium.relations.placement import Factors, Places, Tables, descended, joined, relocated, rows
 from egregium.relations.stress import classical_scaling
-from egregium.spaces import Euclidean, Explicit, Product, Scaled, Sphere, Torus
+from egregium.spaces import ConstantCurvature, Euclidean, Explicit, Product, Scaled, Sphere, Torus
+from egregium.spaces.explicit import plain
 from egregium.status import Status
 
-TRIED = 40  # steps from every start
-KEPT = 3  # starts followed to the end
-ROUND = 100  # steps between two charts
-SPREAD = (1.5, 6.0)  # extent of the points in units of the curvature, from which curved factors start
-EXACT = 0.01  # of rtol: root mean square of relative errors that is none
-NUDGE = 1e-3  # of the extent of the points: starts are off by that, for none to be a saddle
-FULL = 1.05  # circumferences of closed factors at the start, in units of twice the largest distance
+SIEVE = ((3, 12), (10, 3))  # after so many steps so many starts are followed further
+KEPT, MOVES = 3, 3  # starts followed to the end, and how often points of these are put elsewhere
+SPREAD = (1.5, 5.0)  # extent of the points in units of the curvature, from which curved factors start
+NUDGE = 0.03  # of the extent of the points: starts are off by that, for none to be a saddle or the same
+FULL = 1.05  # diameters of closed factors at the start, in units of the largest distance
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -66,7 +63,7 @@ def embed(
     space: Explicit,
     *,
     scale: bool = True,
-    starts: int = 12,
+    starts: int = 48,
     seed: int = 0,
     rtol: float = 1e-4,
     max_steps: int = 1000,
@@ -74,8 +71,10 @@ def embed(
 ) -> Embedding:
     r"""Points `x_i` of an explicit space that minimise `sum_ij (d(x_i, x_j) / D_ij - 1)^2` over the pairs that are known.
 
-    The best of several local minima, by L-BFGS in normal coordinates at the points, from classical scaling in the directions
-    of the factors. Distances are all that is used, so that nothing depends on coordinates in which they were measured.
+    The best of several local minima, by Levenberg-Marquardt steps in normal coordinates at the points, from classical scaling
+    whose axes are dealt to the factors at random: most starts are given up after a few steps, the best followed to the end,
+    where points that fit better elsewhere are put there, and the descent goes on.
+    Distances are all that is used, so that nothing depends on coordinates in which they were measured.
 
     Args:
         distances: D `(N, N)`, symmetric, positive off the diagonal; NaN where not known. Those of `eg.pairwise`, of a graph, or
@@ -88,7 +87,8 @@ def embed(
         max_steps: steps from each of the best starts.
         on_fail: "raise" `NotConvergedError`, whose `.result` is the `Embedding`, or "mark" it in `status`.
 
-    Cost: `N^2 / 2` distances a step, some 40 steps from each start and a few hundred from the best three.
+    Cost: `N^2 / 2` distances and a linear system of `N dim` unknowns a step; 3 steps from each start, 10 from the best 12 and
+    some 20 to 100 from the best 3: half a second for 40 points; memory for `(N dim)^2` numbers.
 
     Raises: `ShapeError`, `TensorError`, `OptionError`, `NotConvergedError`.
 
@@ -103,17 +103,9 @@ def embed(
     (0.0, 3.0)
     """
     require_on_fail(on_fail)
-    require_steps(max_steps)
-    if not isinstance(space, Explicit):
-        raise OptionError(f"embed places points in explicit spaces, such as Hyperbolic(2); got {space!r}.")
-    if starts < 1 or not 0 < rtol < 1:
-        raise OptionError(f"embed needs starts >= 1 and 0 < rtol < 1; got {starts}, {rtol}.")
-    problem = _Problem.of(checked(distances), space, scale)
-    generator = torch.Generator().manual_seed(seed)
-    tried = [problem.descended(problem.start(k, generator), TRIED, rtol) for k in range(starts)]
-    tried.sort(key=lambda place: place.loss)
-    best = min((problem.descended(place, max_steps, rtol) for place in tried[:KEPT]), key=lambda place: place.loss)
-    found = problem.result(best, distances)
+    matrix = checked(distances)
+    options = {"starts": starts, "seed": seed, "rtol": rtol, "max_steps": max_steps, "scale": scale}
+    (found,) = embeddings(matrix[None], space, like=distances, **options)
     if on_fail == "raise" and not found.ok:
         raise NotConvergedError(
             f"the embedding was not at rest after {found.steps} steps: {found!r}. "
@@ -145,122 +137,97 @@ def checked(distances: Tensor) -> Tensor:
     return 0.5 * (matrix + matrix.T).fill_diagonal_(0)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Points `(N, width)` and logarithms of scales `(k,)`, the loss there, and how many steps led to it."""
+def embeddings(
+    tables: Tensor, space: Explicit, *, like: Tensor, starts: int, seed: int, rtol: float, max_steps: int, scale: bool = True
+) -> list[Embedding]:
+    """The embedding of each of some checked tables `(B, N, N)`, all descended together; numbers are as those of `like`.
 
-    points: Tensor
-    scales: Tensor
-    loss: float = math.inf
-    steps: int = 0
-    rests: bool = False
+    Raises: `OptionError`.
+    """
+    require_steps(max_steps)
+    if not isinstance(space, Explicit):
+        raise OptionError(f"embed places points in explicit spaces, such as Hyperbolic(2); got {space!r}.")
+    if starts < 1 or not 0 < rtol < 1:
+        raise OptionError(f"embed needs starts >= 1 and 0 < rtol < 1; got {starts}, {rtol}.")
+    problem = _Problem.of(tables, space, scale)
+    generator = torch.Generator().manual_seed(seed)
+    places = problem.starts(starts, generator)
+    for until, kept in (*SIEVE, (max_steps, KEPT)):
+        places = descended(problem.tables, places, min(until, max_steps), rtol).best(kept)
+    for _ in range(MOVES):
+        moved = relocated(problem.tables, places, generator)
+        places = joined(places, descended(problem.tables, moved, max_steps, rtol)).best(KEPT)
+    places = places.best(1)
+    return [problem.embedding(rows(places, torch.tensor([k])), table, like) for k, table in enumerate(tables)]
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """Known `lengths` `(P,)` of the pairs `first`, `second`, in units of their root mean square, and the factors to scale."""
+    """Tables in units `(B,)`, the root mean square of their distances, and `filled` `(B, N, N)` where they are not known."""
 
-    space: Explicit
-    factors: list[tuple[Explicit, bool]]
-    first: Tensor
-    second: Tensor
-    lengths: Tensor
-    unit: float
+    tables: Tables
+    unit: Tensor
     filled: Tensor
 
     @staticmethod
-    def of(matrix: Tensor, space: Explicit, scale: bool) -> "_Problem":
-        first, second = torch.triu_indices(len(matrix), len(matrix), 1)
-        known = ~matrix[first, second].isnan()
-        first, second = first[known], second[known]
-        lengths = matrix[first, second]
-        unit = float(lengths.square().mean().sqrt()) if scale else 1.0
-        factors = [(factor, scale and not isinstance(factor, Euclidean)) for factor in _factors(space)]
-        return _Problem(space, factors, first, second, lengths / unit, unit, _filled(matrix) / unit)
+    def of(matrices: Tensor, space: Explicit, scale: bool) -> "_Problem":
+        first, second = torch.triu_indices(matrices.shape[1], matrices.shape[1], 1)
+        lengths = matrices[:, first, second]
+        unit = lengths.square().nanmean(1).sqrt() if scale else torch.ones(len(lengths), dtype=torch.float64)
+        known = (~lengths.isnan()).double()
+        each = tuple(_factors(space))
+        free = torch.tensor([scale and not isinstance(factor, Euclidean) for factor in each])
+        filled = torch.stack([_filled(matrix) for matrix in matrices]) / unit[:, None, None]
+        tables = Tables(
+            Factors(space, each, torch.tensor([_radius(factor) for factor in each]), free, first, second),
+            (lengths / unit[:, None]).nan_to_num(1.0),
+            known / known.sum(1, keepdim=True),
+            filled.amax((1, 2)),
+        )
+        return _Problem(tables, unit, filled)
 
-    def scaled(self, logarithms: Tensor) -> Explicit:
-        """The space with its factors scaled."""
-        scales = iter(logarithms.exp())
-        parts = [Scaled(factor, next(scales)) if free else factor for factor, free in self.factors]
-        return parts[0] if len(parts) == 1 else Product(*parts)
+    def starts(self, number: int, generator: torch.Generator) -> Places:
+        """Classical scaling of each table, its axes dealt to the factors in order, and then at random."""
+        each = self.tables.factors.each
+        numbers = [_numbers(factor) for factor in each]
+        scaling = [classical_scaling(filled, sum(numbers)) for filled in self.filled]
+        points, scales = [], []
+        for k in range(number):
+            sizes = self._sizes(SPREAD[k % len(SPREAD)])
+            for axes, size in zip(scaling, sizes, strict=True):
+                off = torch.randn(axes.shape, generator=generator, dtype=axes.dtype)
+                turn = torch.linalg.qr(torch.randn(2 * axes.shape[1:], generator=generator, dtype=axes.dtype)).Q
+                axes = axes + NUDGE * axes.square().mean().sqrt() * off
+                parts = (axes @ turn if k else axes).split(numbers, 1)
+                points.append(torch.cat([_placed(*one) for one in zip(each, parts, size, strict=True)], 1))
+            scales.append(sizes.log())
+        table = torch.arange(len(scaling)).repeat(number)
+        return Places.at(self.tables, table, torch.stack(points), torch.cat(scales))
 
-    def loss(self, points: Tensor, logarithms: Tensor) -> Tensor:
-        """Mean square of the relative errors."""
-        found = self.scaled(logarithms).dist(points[self.first], points[self.second])
-        return (found / self.lengths - 1).square().mean()
+    def _sizes(self, spread: float) -> Tensor:
+        """Scales `(B, F)` from which to start: closed factors together as large as the table, others spread over theirs."""
+        of, reach = self.tables.factors, self.tables.reach
+        closed = torch.tensor([math.isfinite(factor.injectivity_radius) for factor in of.each])
+        whole = FULL / math.pi / max(1, int(closed.sum())) ** 0.5
+        sizes = torch.where(closed, whole, 1 / spread) * reach[:, None] / of.radii
+        return torch.where(of.free, sizes, 1.0)
 
-    @property
-    def softness(self) -> Tensor:
-        """How far each point moves for one unit of loss, `(N, 1)`: the less, the nearer its neighbours."""
-        stiff = torch.zeros(len(self.filled), dtype=torch.float64)
-        for places in (self.first, self.second):
-            stiff = stiff.index_add(0, places, self.lengths**-2)
-        return stiff.rsqrt()[:, None] * stiff.mean().sqrt()
-
-    def start(self, k: int, generator: torch.Generator) -> _Place:
-        """The k-th placement: classical scaling, its axes dealt to the factors in order, and then at random."""
-        numbers = [_numbers(factor) for factor, _ in self.factors]
-        axes = classical_scaling(self.filled, sum(numbers))
-        axes = axes + NUDGE * axes.norm() / len(axes) ** 0.5 * torch.randn(axes.shape, generator=generator, dtype=axes.dtype)
-        if k:
-            axes = axes @ torch.linalg.qr(torch.randn(axes.shape[1], axes.shape[1], generator=generator).double()).Q
-        points, scales, reach = [], [], float(self.filled.max())
-        for (factor, free), part in zip(self.factors, axes.split(numbers, 1), strict=True):
-            closed = math.isfinite(factor.injectivity_radius)
-            size = reach * FULL / factor.injectivity_radius if closed else reach / SPREAD[k % 2]
-            size = size if free else 1.0
-            points.append(_placed(factor, part / size))
-            scales += [math.log(size)] if free else []
-        return _Place(torch.cat(points, -1), torch.tensor(scales, dtype=torch.float64))
-
-    def descended(self, place: _Place, most: int, rtol: float) -> _Place:
-        """By L-BFGS, in a chart of normal coordinates at the points that is renewed every so often."""
-        while place.steps < most and not place.rests:
-            place = self._descended(place, min(ROUND, most - place.steps), rtol)
-        return place
-
-    def _descended(self, place: _Place, most: int, rtol: float) -> _Place:
-        frame, soft = self.space.frame(place.points), self.softness
-        n, d = len(place.points), self.space.dim
-
-        def moved(y: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-            variables = torch.from_numpy(np.array(y)).requires_grad_()
-            steps, scales = variables.split([n * d, len(place.scales)])
-            points = self.space.exp(place.points, (frame @ (soft * steps.reshape(n, d))[..., None])[..., 0])
-            return variables, points, place.scales + scales
-
-        def evaluated(y: np.ndarray) -> tuple[float, np.ndarray]:
-            variables, points, scales = moved(y)
-            value = self.loss(points, scales) / unit
-            (slope,) = torch.autograd.grad(value, variables)
-            return float(value.detach()), slope.nan_to_num().numpy()
-
-        unit = max(float(self.loss(place.points, place.scales)), torch.finfo(torch.float64).tiny)
-        with torch.enable_grad():
-            found: Any = minimize(evaluated, np.zeros(n * d + len(place.scales)), jac=True, method="L-BFGS-B",
-                                  options={"maxiter": most, "ftol": 1e-3 * rtol, "gtol": 1e-12, "maxcor": 30})  # fmt: skip
-            _, points, scales = moved(found.x)
-        loss = unit * float(found.fun)
-        rests = unit - loss <= rtol * unit or loss <= (EXACT * rtol) ** 2
-        points = self.space.project(points.detach())
-        return _Place(points, scales.detach(), loss, place.steps + int(found.nit), rests)
-
-    def result(self, place: _Place, given: Tensor) -> Embedding:
-        """In the units and the dtype of the distances."""
-        free = iter(place.scales.exp().tolist())
-        parts = [Scaled(factor, self.unit * next(free)) if scaled else factor for factor, scaled in self.factors]
-        points = torch.cat([
-            part * (self.unit if isinstance(factor, Euclidean) else 1.0)
-            for (factor, _), part in zip(self.factors, place.points.split([f.width for f, _ in self.factors], -1), strict=True)
-        ], -1)  # fmt: skip
-        space = parts[0] if len(parts) == 1 else Product(*parts)
+    def embedding(self, place: Places, matrix: Tensor, like: Tensor) -> Embedding:
+        """The one of a table, in its units."""
+        of, unit, points = self.tables.factors, float(self.unit[place.table]), place.points[0]
+        scales = zip(of.each, of.free.tolist(), place.scales[0].exp().tolist(), strict=True)
+        parts = [Scaled(factor, unit * scale) if free else factor for factor, free, scale in scales]
+        lengths = torch.cat([torch.full((f.width,), unit if isinstance(f, Euclidean) else 1.0) for f in of.each])
+        points, space = points * lengths, parts[0] if len(parts) == 1 else Product(*parts)
         n = len(points)
         apart = space.dist(points[:, None].expand(-1, n, -1), points.expand(n, n, -1))
-        error = apart[self.first, self.second] / (self.unit * self.lengths) - 1
-        stress = (error * self.lengths).norm() / self.lengths.norm()
-        status = Status.CONVERGED if place.rests else Status.MAX_STEPS
-        numbers = (x.to(given) for x in (points, apart, error.abs().mean(), error.abs().max(), stress))
-        return Embedding(space, *numbers, status=status, steps=place.steps)
+        known = ~matrix.isnan() & ~torch.eye(n, dtype=torch.bool)
+        found, given = apart[known], matrix[known]
+        error = (found / given - 1).abs()
+        stress = (found - given).norm() / given.norm()
+        numbers = (x.to(like) for x in (points, apart, error.mean(), error.max(), stress))
+        status = Status.CONVERGED if bool(place.rests) else Status.MAX_STEPS
+        return Embedding(space, *numbers, status=status, steps=int(place.steps))
 
 
 def _factors(space: Explicit) -> Iterator[Explicit]:
@@ -276,18 +243,27 @@ def _factors(space: Explicit) -> Iterator[Explicit]:
         yield space
 
 
+def _radius(factor: Explicit) -> float:
+    """Radius of curvature of a factor, or of a circle; 1 where it is flat."""
+    if isinstance(factor, Scaled):
+        return plain(factor.s) * _radius(factor.space)
+    if math.isfinite(factor.injectivity_radius):
+        return factor.injectivity_radius / math.pi
+    return abs(plain(factor.curvature) or 1.0) ** -0.5 if isinstance(factor, ConstantCurvature) else 1.0
+
+
 def _numbers(factor: Explicit) -> int:
     """How many axes of classical scaling place a point on a factor."""
     return factor.width + 1 if isinstance(factor, Torus) else factor.width
 
 
-def _placed(factor: Explicit, axes: Tensor) -> Tensor:
-    """Points at which axes `(N, k)` of classical scaling, in units of the factor, put a point."""
+def _placed(factor: Explicit, axes: Tensor, size: Tensor) -> Tensor:
+    """Points at which axes `(N, k)` of classical scaling put a point of a factor of that size."""
     if isinstance(factor, Torus):
         return torch.atan2(axes[:, 1:], axes[:, :1])
     if isinstance(factor, Scaled):
-        return _placed(factor.space, axes)
-    return factor.project(axes) if isinstance(factor, Sphere) else axes
+        return _placed(factor.space, axes, size * plain(factor.s))
+    return factor.project(axes) if isinstance(factor, Sphere) else axes / size
 
 
 def _filled(matrix: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from egregium.errors import OptionError, ShapeError
-from egregium.relations.embedding import checked, embed
+from egregium.relations.embedding import checked, embeddings
 from egregium.spaces import Euclidean, Explicit, Hyperbolic, Product, Sphere, Torus
 
 CANDIDATES: tuple[Explicit, ...] = (
@@ -47,7 +47,7 @@ def signature(
     *,
     folds: int = 5,
     seed: int = 0,
-    starts: int = 12,
+    starts: int = 48,
     rtol: float = 1e-3,
     max_steps: int = 300,
     progress: bool = False,
@@ -56,8 +56,14 @@ def signature(
 
     The pairs are dealt into folds. Each candidate, its scales free, is fitted to all folds but one (`eg.embed`), and judged by
     the mean of `|d / D - 1|` on that one. Chosen is the one of least dimension, and of these a flat one first, that is worse
-    than the best by no more than a standard error of the difference over the folds. Distances are all that enters: of geodesic
-    distances of a trained model the answer does not depend on how it draws its latent space.
+    than the best by no more than a standard error of the difference over the folds.
+
+    The means of a few folds may agree by chance, so that their variance is taken to be no less than the scatter of the pairs
+    within folds makes it. And the fits share most distances, so that the square of the standard error is `1 / k + 1 / (k - 1)`
+    of that variance, with k folds (Nadeau and Bengio).
+
+    Distances are all that enters: of geodesic distances of a trained model the answer does not depend on how it draws its
+    latent space.
 
     Args:
         distances: symmetric, positive off the diagonal, NaN where not known.
@@ -67,11 +73,12 @@ def signature(
         starts, rtol, max_steps: as in `embed`; fits that are not at rest are judged as they are.
         progress: print which candidate is at work, to standard error.
 
-    Cost: `embed` once a candidate and fold: with 40 points some 2 to 10 seconds each.
+    Cost: `embed` once a candidate and fold, the folds together: with 40 points some 20 seconds for all candidates.
 
     Raises: what `embed` raises; `OptionError`, `ShapeError`.
 
-    References: Gu, Sala, Gunel, Re 2019 (Learning mixed-curvature representations in product spaces).
+    References: Gu, Sala, Gunel, Re 2019 (Learning mixed-curvature representations in product spaces); Nadeau and Bengio 2003
+    (Inference for the generalization error).
     """
     if not candidates or not all(isinstance(space, Explicit) for space in candidates):
         raise OptionError(f"signature ranks explicit spaces, one at least; got {candidates!r}.")
@@ -80,19 +87,20 @@ def signature(
     matrix = checked(distances)
     if len(matrix) < 4 + folds:
         raise ShapeError(f"signature with {folds} folds needs {4 + folds} points at least; got {len(matrix)}.")
-    fold = _dealt(len(matrix), folds, seed)
+    first, second = torch.triu_indices(len(matrix), len(matrix), 1)
+    fold = _dealt(len(matrix), folds, seed).masked_fill(matrix.isnan(), -1)
+    shown = torch.stack([checked(matrix.masked_fill(fold == k, torch.nan)) for k in range(folds)])
+    first, second = first[fold[first, second] >= 0], second[fold[first, second] >= 0]
+    if int(fold[first, second].bincount(minlength=folds).amin()) < 2:
+        raise ShapeError(f"signature needs two known distances at least in each of {folds} folds; got {len(first)} in all.")
     rows = []
     for space in candidates:
         if progress:
             print(f"signature: {space!r}", file=sys.stderr, flush=True)
-        losses = []
-        for held in range(folds):
-            found = embed(matrix.masked_fill(fold == held, torch.nan), space, starts=starts, seed=seed, rtol=rtol,
-                          max_steps=max_steps, on_fail="mark")  # fmt: skip
-            wrong = (found.distances / matrix - 1).abs()[(fold == held) & ~matrix.isnan()]
-            losses.append(wrong.mean())
-        rows.append(torch.stack(losses))
-    return _chosen(tuple(candidates), torch.stack(rows))
+        found = embeddings(shown, space, like=matrix, starts=starts, seed=seed, rtol=rtol, max_steps=max_steps)
+        predicted = torch.stack([fit.distances for fit in found])[fold[first, second], first, second]
+        rows.append((predicted / matrix[first, second] - 1).abs())
+    return _chosen(tuple(candidates), torch.stack(rows), fold[first, second])
 
 
 def _dealt(n: int, folds: int, seed: int) -> Tensor:
@@ -104,11 +112,15 @@ def _dealt(n: int, folds: int, seed: int) -> Tensor:
     return dealt
 
 
-def _chosen(candidates: tuple[Explicit, ...], held_out: Tensor) -> Signature:
+def _chosen(candidates: tuple[Explicit, ...], wrong: Tensor, fold: Tensor) -> Signature:
+    """From the errors `(K, P)` of pairs that were held out, each in its fold `(P,)`."""
+    parts = [wrong[:, fold == k] for k in range(int(fold.max()) + 1)]
+    held_out, folds = torch.stack([part.mean(1) for part in parts], 1), len(parts)
     order = held_out.mean(1).argsort()
-    candidates, held_out = tuple(candidates[k] for k in order.tolist()), held_out[order]
+    candidates, held_out, parts = tuple(candidates[k] for k in order.tolist()), held_out[order], [part[order] for part in parts]
     apart = held_out - held_out[:1]
-    gap, error = apart.mean(1), apart.std(1) / apart.shape[1] ** 0.5
+    within = torch.stack([(part - part[:1]).var(1) / part.shape[1] for part in parts]).mean(0)
+    gap, error = apart.mean(1), (torch.maximum(apart.var(1), within) * (1 / folds + 1 / (folds - 1))).sqrt()
     close = [space for space, enough in zip(candidates, (gap <= error).tolist(), strict=True) if enough]
     simplest = min(close, key=lambda space: (space.dim, not isinstance(space, Euclidean)))
     return Signature(simplest, candidates, held_out, gap, error)
