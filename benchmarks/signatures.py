@@ -10,7 +10,6 @@ A tree is named right by a hyperbolic space of any dimension, everything else by
 """
 
 import argparse
-import csv
 import statistics
 import sys
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import torch
 from measuring import aligned
+from rows import Row, finished, keep
 from scipy.sparse.csgraph import shortest_path
 from torch import Tensor
 
@@ -46,13 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = [family for family in families(options.points) if not options.families or family.name in options.families]
     if options.quick:
         chosen = [family for family in families(12) if family.name in ("E^2", "cycle")]
-    done = {(row["family"], int(row["instance"])) for row in _read(options.out)}
+    done = {(row["family"], int(row["instance"])) for row in finished(options.out)}
     for instance in range(options.instances):
         for family in chosen:
             if (family.name, instance) not in done:
                 print(f"{family.name}, instance {instance}", file=sys.stderr, flush=True)
-                _append(options.out, measured(family, instance, options.noise, options.candidates))
-    print(table(_read(options.out)))
+                keep(options.out, measured(family, instance, options.noise, options.candidates))
+    print(table(finished(options.out)))
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -107,7 +107,7 @@ def noisy(distances: Tensor, size: float, generator: torch.Generator) -> Tensor:
     return distances * factors * factors.T
 
 
-def measured(family: Family, instance: int, noise: float, candidates: Sequence[Explicit]) -> dict[str, object]:
+def measured(family: Family, instance: int, noise: float, candidates: Sequence[Explicit]) -> dict[str, str]:
     """A row of the file."""
     generator = torch.Generator().manual_seed(instance)
     distances = noisy(family.distances(generator), noise, generator)
@@ -119,30 +119,14 @@ def measured(family: Family, instance: int, noise: float, candidates: Sequence[E
         f"{float(found.held_out[0].mean()):.4f}", repr(found.candidates[1]), f"{float(found.gap[1]):.4f}",
         f"{float(found.error[1]):.4f}", f"{seconds:.1f}",
     )  # fmt: skip
-    return dict(zip(COLUMNS, values, strict=True))
+    return dict(zip(COLUMNS, map(str, values), strict=True))
 
 
 def _named(found: Signature, right: Sequence[Explicit]) -> bool:
     return repr(found.space) in map(repr, right)
 
 
-def _read(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _append(path: Path, row: dict[str, object]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
-def table(results: Sequence[dict[str, str]]) -> str:
+def table(results: Sequence[Row]) -> str:
     """A line for each family: how often it was named right, and what else was named."""
     rows = [("family", "points", "right", "held-out distortion", "named else", "seconds each")]
     for name in dict.fromkeys(row["family"] for row in results):

@@ -97,6 +97,11 @@ def test_the_ball_with_a_spot_is_round_and_the_shifts_are_flat(benchmark) -> Non
         assert float(stretch.max() / stretch.min()) < 1.1
 
 
+def test_learned_manifolds_are_named(benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark("learned").main(["--quick", "--out", str(tmp_path / "found.csv")])
+    assert "2 of 2" in capsys.readouterr().out or len(benchmark("rows").finished(tmp_path / "found.csv")) == 2
+
+
 def test_rows_are_kept(benchmark, tmp_path: Path) -> None:
     rows = benchmark("rows")
     for seed in ("0", "1"):
