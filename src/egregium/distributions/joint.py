@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, constraints, kl_divergence, register_kl
 
+from egregium.distributions.measure import space_of
 from egregium.distributions.on_space import On
+from egregium.distributions.uniform import alike
 from egregium.errors import OptionError, ShapeError
 from egregium.spaces import Explicit, Product
 
@@ -36,6 +38,8 @@ class Joint(Distribution):
                 f"Joint needs a product space with p=2 and a density for each factor; got {len(parts)} on {space!r}."
             )
         for factor, part in zip(space.factors, parts, strict=True):
+            if not isinstance(part, Distribution) or not alike(space_of(part) or factor, factor):
+                raise OptionError(f"Joint: a density on {factor!r} is expected, of that factor; got {part!r}.")
             if part.event_shape != (factor.width,) or part.batch_shape != parts[0].batch_shape:
                 raise ShapeError(
                     f"Joint: densities of event shape (width,) and one batch shape are expected; got {tuple(part.event_shape)} "
@@ -91,4 +95,6 @@ def sum_of(terms: list[Tensor]) -> Tensor:
 
 @register_kl(Joint, Joint)
 def _joint_joint(p: Joint, q: Joint) -> Tensor:
+    if not alike(p.space, q.space):
+        raise OptionError(f"densities are compared on one space; got {p.space!r} and {q.space!r}.")
     return sum_of([kl_divergence(one, other) for one, other in zip(p.parts, q.parts, strict=True)])

@@ -98,14 +98,14 @@ def require_one_space(p: OnSpace, q: OnSpace) -> None:
 
     Raises: `OptionError`.
     """
-    if not _alike(p.space, q.space):
+    if not alike(p.space, q.space):
         raise OptionError(f"densities are compared on one space; got {p.space!r} and {q.space!r}.")
 
 
-def _alike(a: object, b: object) -> bool:
+def alike(a: object, b: object) -> bool:
     """Whether spaces are equal, learned curvatures and scales by their values."""
     if isinstance(a, Explicit) and type(a) is type(b):
-        return all(_alike(one, getattr(b, name)) for name, one in vars(a).items())
+        return all(alike(one, getattr(b, name)) for name, one in vars(a).items())
     if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
-        return all(_alike(one, other) for one, other in zip(a, b, strict=True))
+        return all(alike(one, other) for one, other in zip(a, b, strict=True))
     return bool(a == b)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from egregium.errors import OptionError, ShapeError
+from egregium.errors import OptionError, ShapeError, TensorError
 from egregium.numerics.derivatives import jacobian, row_chunks
 from egregium.protocols import ImmersedSpace
 from egregium.spaces.points import flat
@@ -46,6 +46,8 @@ def project(space: ImmersedSpace, target: Tensor, start: Tensor, *, rtol: float 
     if not 0 < rtol < 1 or max_steps < 1:
         raise OptionError(f"project needs 0 < rtol < 1 and max_steps >= 1; got {rtol}, {max_steps}.")
     (start,) = space.prepare(start)
+    if not isinstance(target, Tensor):
+        raise TensorError(f"project needs targets as a tensor; got {type(target).__name__}.")
     batch = start.shape[:-1]
     if target.shape[: len(batch)] != batch:
         raise ShapeError(f"project needs one target a start; got {tuple(target.shape)} and {tuple(start.shape)}.")
@@ -64,7 +66,10 @@ def project(space: ImmersedSpace, target: Tensor, start: Tensor, *, rtol: float 
             for rows in row_chunks(len(goals), goals.shape[-1] * (start.shape[-1] + 2))
         ]
     z, residual, status = (torch.cat(values) for values in zip(*parts, strict=True))
-    z = z if base is None else base.project(z)
+    if base is not None:
+        z = base.project(z)
+        with torch.no_grad():
+            residual = (space.immerse(z) - goals).norm(dim=-1).where(residual.isfinite(), residual)
     return Projection(z.reshape(start.shape), residual.reshape(batch), status.reshape(batch))
 
 

@@ -14,6 +14,7 @@ from egregium.spaces.pullback import Pullback
 
 PROBES = 200
 LINES = 16
+NEAR = 0.25  # of the way to another code: straight lines of that length stay close to a base
 BADLY_CONDITIONED = 1e4
 
 
@@ -85,7 +86,7 @@ def _injective(space: Pullback, z: Tensor) -> Finding:
     """Decoded chord over latent straight-line length is small where far latent points decode to nearly the same."""
     x = space.immerse(z)
     first, second = torch.triu_indices(len(z), len(z), 1)
-    apart = (z[first] - z[second]).norm(dim=-1)
+    apart = (z[first] - z[second]).norm(dim=-1) if space.base is None else space.base.dist(z[first], z[second])
     far = apart > apart.median()
     ratio = (x[first] - x[second]).norm(dim=-1)[far] / torch.pdist(x).median()
     least = float(ratio.min()) if far.any() else float("nan")
@@ -109,7 +110,8 @@ def _rank(space: Pullback, z: Tensor) -> Finding:
 def _smooth(space: Pullback, z: Tensor) -> Finding:
     """What the derivatives do between neighbouring codes of the sample."""
     start = z[:LINES]
-    found = smoothness(space.immerse, start, start.roll(1, 0))
+    end = start.roll(1, 0) if space.base is None else space.base.geodesic(start, start.roll(1, 0), NEAR)
+    found = smoothness(space.immerse, start, end)
     said = {
         Smoothness.KINKED: "it jumps: the decoder has kinks (ReLU?), where all of its curvature sits",
         Smoothness.ONCE: "it has no jumps, but its own derivative has (ELU?): curvature is right almost everywhere",

@@ -1,6 +1,5 @@
 """`egregium study`: from a data set to a run folder with a report's worth of results, in tasks that cannot be lost."""
 
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,8 @@ from egregium.runs.files import read_json, read_tensors, write_json, write_tenso
 from egregium.runs.folder import RunFolder
 from egregium.runs.progress import Progress
 from egregium.runs.provenance import provenance
-from egregium.runs.task import Task
+from egregium.runs.task import Report, Task
 
-Report = Callable[[dict], None]
 MODULE = "egregium.identifiability.campaign"
 DIGITS = {"hidden": (64, 64), "epochs": 300, "lr": 4e-3}
 

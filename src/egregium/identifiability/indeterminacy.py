@@ -60,6 +60,10 @@ def indeterminacy(a: Model, b: Model, points: Tensor, *, start: Tensor | None = 
     first, second = (mean_space(model) for model in (a, b))
     with torch.no_grad():
         (points,) = first.prepare(points)
+        if second.dim not in (None, first.dim):
+            raise ModelError(
+                f"the latent spaces have {first.dim} and {second.dim} dimensions: no map between them is an isometry."
+            )
         x = first.observed(points)
         if start is None:
             start = b.encode(first.decode(points))
@@ -68,7 +72,9 @@ def indeterminacy(a: Model, b: Model, points: Tensor, *, start: Tensor | None = 
         found = project(second, x, start)
         parts = []
         for rows in row_chunks(len(points), x.shape[-1] * 4 * points.shape[-1]):
-            parts.append(_stretch(first.tangent_jacobian(points[rows]), second.tangent_jacobian(found.z[rows])))
+            one, other = first.tangent_jacobian(points[rows]), second.tangent_jacobian(found.z[rows])
+            wide = torch.promote_types(one.dtype, other.dtype)
+            parts.append(_stretch(one.to(wide), other.to(wide)))
     maps, stretches = (torch.cat(values) for values in zip(*parts, strict=True))
     return Indeterminacy(found.z, maps, stretches, found.residual, found.status)
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from egregium.errors import ModelError, TensorError
+from egregium.models.latents import family
 from egregium.protocols import LatentDensity
 from egregium.runs.code import code_version
 from egregium.spaces import Explicit
@@ -34,7 +35,8 @@ class LatentModel:
     Args:
         encode: observations to latent points; deterministic, e.g. the mean of a variational posterior.
         decode: latent points to parameters of the likelihood; deterministic, e.g. its mean.
-        prior: density of latent points, any distribution of event shape (width,); N(0, I) by default.
+        prior: density of latent points, any distribution of event shape (width,); by default N(0, I), on a base the one that
+            `VAE` has there, such as the uniform one on spheres.
         chart: one of `egregium.charts`, coordinates of data space in which the likelihood is measured; plain by default.
         name: how reports call this model.
         base: the explicit latent space, where it is not Euclidean, such as `Sphere(2)`: `encode` gives its points and decoders
@@ -122,9 +124,11 @@ class LatentModel:
 
     @property
     def prior(self) -> LatentDensity:
-        """The density of latent points; N(0, I) where none was given."""
+        """The density of latent points; where none was given N(0, I), or what suits the base."""
         if self._prior is not None:
             return self._prior
+        if self.base is not None:
+            return family(self.base).prior()
         return StandardNormal(self)
 
     def encode(self, x: Tensor, *, chunk_size: int = 2048) -> Tensor:
@@ -136,14 +140,7 @@ class LatentModel:
             TensorError: `x` is not a tensor of at least one row, all of it finite.
             ModelError: the encoder returns something else than one finite, reproducible tensor (N, d).
         """
-        if not isinstance(x, Tensor) or x.ndim < 2 or not len(x):
-            given = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-            raise TensorError(f"encode expects a tensor (N, *shape) of at least one observation; got {given}.")
-        if x.is_floating_point() and not bool((finite := torch.isfinite(x.flatten(1)).all(-1)).all()):
-            raise TensorError(f"{int((~finite).sum())} of {len(x)} observations hold NaN or infinity: leave them out.")
-        weights = next(_tensors(self._encoder), None)
-        if weights is not None:
-            x = x.to(weights.device, weights.dtype) if x.is_floating_point() else x.to(weights.device)
+        x = self.received(x)
         with torch.no_grad(), evaluating(self._encoder):
             probe = x[:PROBES]
             first, second = self._encoded(probe), self._encoded(probe)
@@ -160,6 +157,21 @@ class LatentModel:
                 f"the encoder of {self.name!r} gives {z.shape[1]} latent numbers, but the latent dimension is {self._dim}."
             )
         return z
+
+    def received(self, x: Tensor) -> Tensor:
+        """Observations `(N, *shape)` checked, in the dtype and on the device of the encoder's weights.
+
+        Raises: `TensorError`.
+        """
+        if not isinstance(x, Tensor) or x.ndim < 2 or not len(x):
+            given = f"shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+            raise TensorError(f"a model expects a tensor (N, *shape) of at least one observation; got {given}.")
+        if x.is_floating_point() and not bool((finite := torch.isfinite(x.flatten(1)).all(-1)).all()):
+            raise TensorError(f"{int((~finite).sum())} of {len(x)} observations hold NaN or infinity: leave them out.")
+        weights = next(_tensors(self._encoder), None)
+        if weights is None:
+            return x
+        return x.to(weights.device, weights.dtype) if x.is_floating_point() else x.to(weights.device)
 
     def __repr__(self) -> str:
         chart = "" if self.chart is None else f", chart {self.chart}"

@@ -146,7 +146,7 @@ class Wrapped(Family):
 class Several(Family):
     """The families of the factors of a product, side by side."""
 
-    space: Product
+    space: Product  # its factors are those of the parts
     parts: tuple[Family, ...]
 
     @property
@@ -174,7 +174,7 @@ def family(space: Explicit, posterior: Posterior = "natural") -> Family:
     """The family of posteriors on a space.
 
     "natural" are normals on Euclidean spaces, power spherical densities on spheres, von Mises densities on tori, and wrapped
-    normals elsewhere.
+    normals elsewhere, on spheres and tori that are scaled too.
 
     Raises: `OptionError` for products of distances that add (`p=1`), and spaces that have no such densities.
 
@@ -184,6 +184,8 @@ def family(space: Explicit, posterior: Posterior = "natural") -> Family:
     match space:
         case Product(p=2):
             return Several(space, tuple(family(factor, posterior) for factor in space.factors))
+        case Scaled(space=Product() as inner):
+            return family(Product(*(Scaled(factor, space.s) for factor in inner.factors), p=inner.p), posterior)
         case Euclidean():
             return Gaussian(space)
         case Sphere() if posterior != "wrapped-normal":

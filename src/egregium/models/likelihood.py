@@ -1,13 +1,16 @@
 """How likely a model finds observations: importance-weighted estimates of the log-likelihood."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Distribution, NegativeBinomial, Normal, OneHotCategorical, Poisson
 
+from egregium.distributions.measure import log_in_coordinates
 from egregium.errors import ModelError, OptionError
 from egregium.models.latent_model import LatentModel, evaluating
+from egregium.models.randomness import seeded
 from egregium.runs.task import Report
 from egregium.spaces import charts
 
@@ -30,27 +33,32 @@ def log_likelihood(model: LatentModel, x: Tensor, *, samples: int = 500, seed: i
 
     Cost: K decoder calls and K draws an observation, in pieces that keep memory bounded.
 
-    Raises: `ModelError` where the model has no posterior, or no chart that names a likelihood; `OptionError`.
+    Raises: `ModelError` where the model has no posterior, no chart that names a likelihood, or no finite one; `TensorError`;
+    `OptionError`.
 
     References: Burda, Grosse, Salakhutdinov 2016 (arXiv 1509.00519).
     """
-    if samples < 1:
-        raise OptionError(f"log_likelihood needs samples >= 1; got {samples}.")
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 1:
+        raise OptionError(f"log_likelihood needs a whole number of samples, 1 at least; got {samples!r}.")
     if model.posterior is None:
         raise ModelError(
             f"{model.name!r} has no posterior: give LatentModel(posterior=...) a function from observations to a "
             "torch.distributions.Distribution of latent points."
         )
-    model.encode(x[:1])  # checks the observations
-    parts, done = [], 0
-    with torch.no_grad(), torch.random.fork_rng(devices=[]), evaluating(model.posterior):
-        torch.manual_seed(seed)
+    x, parts, done = model.received(x), [], 0
+    with torch.no_grad(), seeded(seed), evaluating(model.posterior):
         for rows in x.split(max(1, ROWS // samples)):
-            parts.append(_estimated(model, rows, samples))
+            parts.append(_estimated(model, model.posterior, rows, samples))
             done += len(rows)
             if report is not None:
                 report({"done": done, "total": len(x)})
-    return torch.cat(parts)
+    found = torch.cat(parts)
+    if not bool(torch.isfinite(found).all()):
+        raise ModelError(
+            f"{int((~torch.isfinite(found)).sum())} of {len(found)} observations have no finite log-likelihood under "
+            f"{model.name!r}: look at their scale, and whether the posterior lies within the prior."
+        )
+    return found
 
 
 def observed(chart: object, x: Tensor) -> Distribution:
@@ -80,16 +88,23 @@ def observed(chart: object, x: Tensor) -> Distribution:
     )
 
 
-def _estimated(model: LatentModel, x: Tensor, samples: int) -> Tensor:
-    assert model.posterior is not None
-    q = model.posterior(x)
+def _estimated(model: LatentModel, posterior: Callable[[Tensor], Distribution], x: Tensor, samples: int) -> Tensor:
+    q = posterior(x)
+    if not isinstance(q, Distribution) or q.batch_shape != (len(x),) or q.event_shape != (model.dim,):
+        shapes = f" of batch {tuple(q.batch_shape)} and event {tuple(q.event_shape)}" if isinstance(q, Distribution) else ""
+        raise ModelError(
+            f"the posterior of {len(x)} observations must be a torch Distribution of batch shape ({len(x)},) and event shape "
+            f"({model.dim},); got {type(q).__name__}{shapes}: wrap it, e.g. torch.distributions.Independent(posterior, 1)."
+        )
     z = q.sample((samples,))  # (K, n, width)
-    ratio = model.prior.log_prob(z) - q.log_prob(z)
+    ratio = log_in_coordinates(model.prior, z) - log_in_coordinates(q, z)
     received = z if model.base is None else model.base.embed(z)
     each = []
     for decode in model.decoders:
         with evaluating(decode):
             law = observed(model.chart, decode(received.flatten(0, 1)).unflatten(0, (samples, len(x))))
-        misfit = law.log_prob(x.to(z.dtype)).flatten(2).sum(-1)
+        if (seen := (*law.batch_shape, *law.event_shape)) != (samples, *x.shape):
+            raise ModelError(f"observations have shape {tuple(x.shape[1:])}, but decoders give the law of {tuple(seen[2:])}.")
+        misfit = law.log_prob(x.to(z.dtype)).reshape(samples, len(x), -1).sum(-1)
         each.append((misfit + ratio).logsumexp(0) - math.log(samples))
     return torch.stack(each).mean(0)

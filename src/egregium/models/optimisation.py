@@ -1,7 +1,7 @@
 """Train one module: steps, learning rate, and stopping on observations held out of the training data."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from egregium.errors import ModelError, TensorError
 from egregium.models.checkpoint import History
 from egregium.models.nets import Ensemble
+from egregium.models.randomness import seeded
 from egregium.models.vae import VAE, VAEModule, negative_elbo
+from egregium.runs.task import Report
 
-Report = Callable[[dict], None]
 EVALUATION_ROWS = 512
 CLIP = 1.0
-# Which observations are held out does not depend on the training's seed: all trainings see the same data.
 WIDEST = 25  # standard deviations of the likelihood: beyond, gradients explode
-HELD_OUT_SEED = 0
+HELD_OUT_SEED = 0  # what is held out does not depend on the training's seed: all trainings see the same data
 
 
 def train(spec: VAE, x: Tensor, *, seed: int, report: Report | None = None) -> tuple[VAEModule, History]:
@@ -40,7 +40,7 @@ def train(spec: VAE, x: Tensor, *, seed: int, report: Report | None = None) -> t
     with _one_thread(), torch.enable_grad():
         ensemble = module.ensemble()
         training = _Training(spec, module, ensemble, seed, *divide(spec, x))
-        with _randomness(_second_stream(seed)):  # weights take the first stream of the seed, batches and noise the second
+        with seeded(_second_stream(seed)):  # weights take the first stream of the seed, batches and noise the second
             history = training.run(report)
         ensemble.write_back()
     return module.eval().requires_grad_(False), history
@@ -112,7 +112,9 @@ class _Training:
             history["train"].append(self._epoch(epoch))
             loss = self._held_out_loss(epoch)
             history["held_out"].append(loss)
-            if loss < best:
+            if epoch <= spec.beta_warmup:  # the objective is another one still
+                best_epoch = epoch
+            elif loss < best:
                 best, best_epoch = loss, epoch
                 best_weights = [parameter.detach().clone() for parameter in self.parameters]
             if report is not None:
@@ -149,7 +151,7 @@ class _Training:
             rows, piece = rows - rows % self.spec.decoders, max(piece, self.spec.decoders)
             piece -= piece % self.spec.decoders
         total = 0.0
-        with _randomness(HELD_OUT_SEED):
+        with seeded(HELD_OUT_SEED):
             for x in self.held_out[:rows].split(piece):
                 total += len(x) * float(self._loss(x, split=split))
         return self._finite(total / rows, 0.0, epoch)
@@ -187,14 +189,6 @@ def _optimizer(spec: VAE, parameters: list[nn.Parameter]) -> torch.optim.Optimiz
 
 def _second_stream(seed: int) -> int:
     return int(torch.randint(2**62, (), generator=torch.Generator().manual_seed(seed)))
-
-
-@contextmanager
-def _randomness(seed: int) -> Iterator[None]:
-    """torch's global generator seeded, and as it was afterwards."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Optimisers of points that live on a space: steps along geodesics, momentum carried along by parallel transport."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +9,11 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from egregium.errors import OptionError, ShapeError
+from egregium.errors import OptionError, ShapeError, TensorError
 from egregium.spaces import Euclidean, Explicit, Product, Scaled, Torus
+from egregium.spaces.product import require_riemannian
+
+State = dict[str, Any]
 
 
 class RiemannianOptimizer(Optimizer):
@@ -20,38 +24,53 @@ class RiemannianOptimizer(Optimizer):
     """
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
-        if not defaults["lr"] > 0:
-            raise OptionError(f"{type(self).__name__}(lr): the learning rate must be positive; got {defaults['lr']}.")
         super().__init__(params, {"space": None} | defaults)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
+        self._check(self.defaults | param_group)
+        space, given = param_group.get("space"), param_group["params"]
+        for points in [given] if isinstance(given, Tensor) else list(given):
+            if space is not None and isinstance(points, Tensor):
+                _require_points(space, points)
         super().add_param_group(param_group)
-        space = self.param_groups[-1]["space"]
-        if space is None:
-            return
-        if not isinstance(space, Explicit):
+
+    def _check(self, options: dict[str, Any]) -> None:
+        """Check the options of a group.
+
+        Raises: `OptionError`.
+        """
+        space, lr = options["space"], options["lr"]
+        if space is not None and not isinstance(space, Explicit):
             raise OptionError(f"the space of a group is an explicit one, such as Sphere(2); got {space!r}.")
-        for points in self.param_groups[-1]["params"]:
-            if points.ndim == 0 or points.shape[-1] != space.width:
-                raise ShapeError(f"points of {space!r} have shape (*batch, {space.width}); got {tuple(points.shape)}.")
-            space.require_inside(points)
+        if space is not None:
+            require_riemannian(space)
+        if not isinstance(lr, int | float) or isinstance(lr, bool) or not 0 < lr < math.inf:
+            raise OptionError(f"{type(self).__name__}(lr): the learning rate must be positive and finite; got {lr!r}.")
 
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """One step of every parameter that has a gradient; returns the loss that `closure` computes, where there is one."""
+        """One step of every parameter that has a gradient; returns the loss that `closure` computes, where there is one.
+
+        Raises: `TensorError` where a gradient is not finite; then nothing has moved.
+        """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        for k, group in enumerate(self.param_groups):
+            if not all(bool(torch.isfinite(z.grad).all()) for z in group["params"] if z.grad is not None):
+                raise TensorError(f"a gradient of parameter group {k} holds NaN or infinity: lower lr (now {group['lr']}).")
         with torch.no_grad():
             for group in self.param_groups:
                 for z in group["params"]:
-                    if z.grad is not None:
+                    if z.grad is not None and z.numel():
                         at = _Vectors(z) if group["space"] is None else _Points(group["space"], z)
-                        z.copy_(self._moved(at, z.grad, self.state[z], group))
+                        new, state = self._moved(at, z.grad, self.state[z], group)
+                        z.copy_(new)
+                        self.state[z] = state
         return loss
 
-    def _moved(self, at: "_Vectors | _Points", grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-        """Where points go that have the derivative `grad` in coordinates."""
+    def _moved(self, at: "_Vectors | _Points", grad: Tensor, state: State, group: State) -> tuple[Tensor, State]:
+        """Where points go that have the derivative `grad` in coordinates, and the state then."""
         raise NotImplementedError
 
 
@@ -79,16 +98,19 @@ class RiemannianSGD(RiemannianOptimizer):
     """
 
     def __init__(self, params: Any, lr: float, *, momentum: float = 0.0) -> None:
-        if not 0 <= momentum < 1:
-            raise OptionError(f"RiemannianSGD(momentum): a number in [0, 1) is expected; got {momentum}.")
         super().__init__(params, {"lr": lr, "momentum": momentum})
 
-    def _moved(self, at: "_Vectors | _Points", grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
+    def _check(self, options: State) -> None:
+        super()._check(options)
+        if not 0 <= options["momentum"] < 1:
+            raise OptionError(f"RiemannianSGD(momentum): a number in [0, 1) is expected; got {options['momentum']}.")
+
+    def _moved(self, at: "_Vectors | _Points", grad: Tensor, state: State, group: State) -> tuple[Tensor, State]:
         way = at.vector(at.slopes(grad))
         if group["momentum"]:
             way = way + group["momentum"] * state.get("momentum", 0.0)
-        new, state["momentum"] = at.followed(-group["lr"] * way, way)
-        return new
+        new, carried = at.followed(-group["lr"] * way, way)
+        return new, {"momentum": carried}
 
 
 class RiemannianAdam(RiemannianOptimizer):
@@ -109,23 +131,26 @@ class RiemannianAdam(RiemannianOptimizer):
     """
 
     def __init__(self, params: Any, lr: float = 1e-3, *, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8) -> None:
-        if not all(0 <= beta < 1 for beta in betas) or not eps > 0:
-            raise OptionError(f"RiemannianAdam: betas in [0, 1) and a positive eps are expected; got {betas}, {eps}.")
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
 
-    def _moved(self, at: "_Vectors | _Points", grad: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
+    def _check(self, options: State) -> None:
+        super()._check(options)
+        betas, eps = options["betas"], options["eps"]
+        pair = isinstance(betas, Sequence) and len(betas) == 2
+        if not pair or not all(0 <= beta < 1 for beta in betas) or not eps > 0:
+            raise OptionError(f"RiemannianAdam: two betas in [0, 1) and a positive eps are expected; got {betas}, {eps}.")
+
+    def _moved(self, at: "_Vectors | _Points", grad: Tensor, state: State, group: State) -> tuple[Tensor, State]:
         keep, hold = group["betas"]
         slopes = at.slopes(grad)
         way, square = at.vector(slopes), at.by_factor(slopes.square())
-        if not state:
-            state |= {"step": 0, "first": torch.zeros_like(way), "second": torch.zeros_like(square)}
-        state["step"] += 1
-        first = keep * state["first"] + (1 - keep) * way
-        state["second"] = hold * state["second"] + (1 - hold) * square
-        size = (state["second"] / (1 - hold ** state["step"])).sqrt() + group["eps"]
-        step = at.vector(at.components(first) / ((1 - keep ** state["step"]) * size))
-        new, state["first"] = at.followed(-group["lr"] * step, first)
-        return new
+        number = state.get("step", 0) + 1
+        first = keep * state.get("first", 0.0) + (1 - keep) * way
+        second = hold * state.get("second", 0.0) + (1 - hold) * square
+        size = (second / (1 - hold**number)).sqrt() + group["eps"]
+        step = at.vector(at.components(first) / ((1 - keep**number) * size))
+        new, carried = at.followed(-group["lr"] * step, first)
+        return new, {"step": number, "first": carried, "second": second}
 
 
 @dataclass(frozen=True)
@@ -176,6 +201,13 @@ class _Points:
         """The end of the geodesic that starts with `step`, and a tangent vector carried there."""
         new = self.space.project(self.space.exp(self.z, step))
         return new, self.space.transport(self.z, new, carried)
+
+
+def _require_points(space: Explicit, points: Tensor) -> None:
+    if points.ndim == 0 or points.shape[-1] != space.width:
+        raise ShapeError(f"points of {space!r} have shape (*batch, {space.width}); got {tuple(points.shape)}.")
+    if points.numel():
+        space.require_inside(points)
 
 
 def _sizes(space: Explicit) -> list[int]:

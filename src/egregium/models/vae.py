@@ -1,6 +1,7 @@
 """A variational autoencoder with one encoder and S decoders: its specification, its module and its objective."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from egregium.errors import ModelError, OptionError
-from egregium.models.latents import Latent, Posterior, family
+from egregium.models.latents import Latent, Posterior
 from egregium.models.nets import (
     Ensemble,
     SeparateDecoders,
@@ -39,14 +40,14 @@ class VAE:
 
     or, for the Bernoulli likelihood, the same with the cross-entropy of the logits `f_s(z)`. On a Euclidean latent space q is
     `N(m(x), v(x))` and p is N(0, I); on others both match the space, and decoders receive coordinates that are smooth on the
-    whole of it (`space.embed`).
+    whole of it (`space.embed`), but for `ConstantCurvature` that is positive, which has none at the antipode of its origin.
 
     Args:
         latent: dimension d of a Euclidean latent space; or any explicit space, such as `Sphere(2)` or
             `Product(Hyperbolic(2), Torus(1))`.
         posterior: on spaces that are not Euclidean. "natural": power spherical on spheres, von Mises on tori, with uniform
             priors; wrapped normals on hyperbolic spaces, with the prior of scale 1 about the origin. "von-mises-fisher" changes
-            that on spheres, "wrapped-normal" on spheres and tori.
+            that on spheres, "wrapped-normal" on spheres and tori; other factors keep theirs.
         learn_curvature: whether curvatures of `Hyperbolic` and `ConstantCurvature` factors are weights.
         decoders: number S of decoders on the one encoder.
         hidden: widths of the fully connected layers, from latent to data; the encoder uses them in reverse.
@@ -127,6 +128,17 @@ class VAE:
             )
         if self.convolutional and not self.channels:
             raise OptionError("VAE got convolutional=True and channels=(); give at least one, e.g. (8, 16, 32).")
+        if self.beta_warmup >= self.epochs:
+            raise OptionError(
+                f"VAE got beta_warmup={self.beta_warmup} and epochs={self.epochs}; expected more epochs than those in which "
+                "the weight of the divergence rises."
+            )
+        latent = Latent(self.space, self.posterior, learned=self.learn_curvature)
+        if self.learn_curvature and not len(latent.curvatures):
+            raise OptionError(
+                f"VAE got learn_curvature=True on {self.space!r}, which has no Hyperbolic or ConstantCurvature factor to learn "
+                "the curvature of."
+            )
         if self.split_batches and self.batch_size < self.decoders:
             raise OptionError(
                 f"VAE got batch_size={self.batch_size} to split among {self.decoders} decoders; expected at least one "
@@ -282,7 +294,6 @@ def _latent(value: object) -> int | Explicit:
     if isinstance(value, Explicit):
         if isinstance(value, Euclidean):
             return value.n
-        family(value)
         return from_description(described(value))
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise OptionError(
@@ -303,7 +314,7 @@ def _whole(name: str, value: object, least: int) -> None:
 
 
 def _positive(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= sys.float_info.max:
         raise OptionError(f"VAE got {name}={_shown(value)}; expected a positive finite number.")
     return float(value)
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from egregium.distributions.measure import log_in_coordinates
 from egregium.errors import ModelError
 from egregium.protocols import LatentDensity, Measured, Scale, Space
 from egregium.relations.verbs import exact
 from egregium.relations.volume import log_volume
-from egregium.spaces import Explicit
 
 
 def log_density(space: Space, z: Tensor, prior: LatentDensity) -> Tensor:
@@ -25,7 +25,7 @@ def log_density(space: Space, z: Tensor, prior: LatentDensity) -> Tensor:
     """
     (z,) = space.prepare(z)
     try:
-        latent = prior.log_prob(z)
+        latent = log_in_coordinates(prior, z)
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             f"the prior has no density at points {tuple(z.shape)} of {z.dtype}: {type(error).__name__}: {error}. "
@@ -36,9 +36,6 @@ def log_density(space: Space, z: Tensor, prior: LatentDensity) -> Tensor:
             f"the prior's log_prob must map {tuple(z.shape)} to {tuple(z.shape[:-1])}; got {tuple(latent.shape)}: wrap it as "
             "torch.distributions.Independent(prior, 1)."
         )
-    own = getattr(prior, "space", None)
-    if isinstance(own, Explicit):
-        latent = latent + log_volume(own, z)
     return latent - log_volume(space, z)
 
 

@@ -40,7 +40,7 @@ def described(space: Explicit) -> dict[str, Any]:
     name = type(space).__name__
     if KINDS.get(name, (None,))[0] is not type(space):
         raise OptionError(f"explicit spaces of the library can be written down, {', '.join(KINDS)}; got {space!r}.")
-    return {"kind": name} | {field: _written(getattr(space, field)) for field in KINDS[name][1]}
+    return {"kind": name} | {field: _field(space, field) for field in KINDS[name][1]}
 
 
 def from_description(data: Any) -> Explicit:
@@ -61,7 +61,7 @@ def from_description(data: Any) -> Explicit:
         if kind is Scaled:
             return Scaled(from_description(given["space"]), given["s"])
         return kind(**given)
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, OverflowError, MemoryError) as error:
         raise OptionError(f"{data!r:.200} does not describe an explicit space: {error}.") from error
 
 
@@ -71,3 +71,9 @@ def _written(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_written(one) for one in value]
     return float(value.detach()) if isinstance(value, Tensor) else value
+
+
+def _field(space: Explicit, name: str) -> Any:
+    """As JSON has it: dimensions and exponents whole, all other numbers with a point."""
+    value = _written(getattr(space, name))
+    return int(value) if name in ("n", "p") else float(value) if isinstance(value, int) else value

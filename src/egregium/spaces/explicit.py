@@ -1,6 +1,6 @@
 """What spaces with closed-form geometry share: checked, computed in double precision, in pieces that stay in the cache."""
 
-import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
@@ -256,7 +256,7 @@ def require_number(what: str, value: object, *, learned: bool = False) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if learned and isinstance(value, Tensor):
         number = value.shape == () and value.is_floating_point()
-    if not number or not math.isfinite(plain(value)):  # type: ignore[arg-type]
+    if not number or not abs(plain(value)) <= sys.float_info.max:  # type: ignore[arg-type]
         found = f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
         raise OptionError(f"{what} is a finite number{', or a float tensor ()' if learned else ''}; got {found}.")
 
