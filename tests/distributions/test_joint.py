@@ -52,8 +52,16 @@ def test_refusals() -> None:
         Joint(Product(Sphere(2), Sphere(2)), ball)
     with pytest.raises(OptionError, match="p=2"):
         Joint(Product(Sphere(2), Sphere(2), p=1), ball, ball)
-    with pytest.raises(ShapeError, match="width"):
+    with pytest.raises(OptionError, match="of that factor"):
         Joint(Product(Sphere(2), Sphere(1)), ball, ball)
+    with pytest.raises(OptionError, match="of that factor"):
+        Joint(Product(Sphere(2), Sphere(2, curvature=4.0)), ball, ball)
+    with pytest.raises(OptionError, match="of that factor"):
+        Joint(Product(Sphere(2), Sphere(2)), ball, 3)  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="width"):
+        Joint(Product(Sphere(2), Euclidean(2)), ball, Independent(Normal(torch.zeros(1), torch.ones(1)), 1))
+    with pytest.raises(OptionError, match="one space"):
+        kl_divergence(Joint(Product(Sphere(2), Sphere(2)), ball, ball), Joint(Product(Sphere(2)), ball))
     with pytest.raises(ShapeError, match="batch"):
         Joint(Product(Sphere(2), Sphere(2)), ball, Uniform(Sphere(2), (3,)))
     with pytest.raises(ValueError, match="support"):

@@ -7,10 +7,10 @@ import torch
 from torch.distributions import Independent, MultivariateNormal, Normal
 
 import egregium as eg
-from egregium.errors import ModelError, OptionError
+from egregium.errors import ModelError, OptionError, TensorError
 from egregium.models import log_likelihood
 from egregium.models.likelihood import observed
-from egregium.spaces import Sphere, charts
+from egregium.spaces import Hyperbolic, Sphere, charts
 
 SIGMA = 0.5
 W = torch.randn(5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -84,6 +84,43 @@ def test_laws_of_several_numbers() -> None:
     )
     both = observed(charts.GaussianWithScale(log_scale=True), torch.tensor([[1.0, 0.0]]))
     assert (both.mean.item(), both.stddev.item()) == (1.0, 1.0)
+
+
+def test_one_hot_observations() -> None:
+    prior = Independent(Normal(torch.zeros(2).double(), torch.ones(2).double()), 1)
+    model = eg.LatentModel(
+        lambda x: x[:, :2], lambda z: torch.zeros(len(z), 3).double(), prior=prior, chart=charts.Categorical(logits=True),
+        posterior=lambda x: Independent(Normal(torch.zeros(len(x), 2).double(), torch.ones(len(x), 2).double()), 1),
+    )  # fmt: skip
+    found = log_likelihood(model, torch.eye(3).double(), samples=5)
+    torch.testing.assert_close(found, torch.full((3,), -math.log(3)).double())
+
+
+def test_a_coordinate_prior_with_a_posterior_against_a_volume() -> None:
+    """N(0, I) in normal coordinates, and a wrapped normal as posterior: an integral over the plane."""
+    plane = Hyperbolic(2)
+    model = eg.LatentModel(
+        lambda x: x, lambda z: z, base=plane, chart=charts.Gaussian(0.8),
+        prior=Independent(Normal(torch.zeros(2).double(), torch.ones(2).double()), 1),
+        posterior=lambda x: eg.distributions.WrappedNormal(plane, 0.5 * x, 0.8),
+    )  # fmt: skip
+    x = torch.tensor([[0.3, -1.0]]).double()
+    exact = Normal(0.0, math.sqrt(1 + 0.8**2)).log_prob(x).sum(-1)
+    assert (log_likelihood(model, x, samples=20_000) - exact).abs().max() < 0.02
+
+
+def test_data_are_brought_to_the_weights() -> None:
+    spec = eg.models.VAE(latent=2, decoders=1, hidden=(4,), epochs=1, batch_size=10)
+    (model,) = eg.fit(spec, X.float().repeat(6, 1), seeds=1, workers=1, progress=False)
+    torch.testing.assert_close(log_likelihood(model, X), log_likelihood(model, X.float()))
+    with pytest.raises(TensorError, match="NaN"):
+        log_likelihood(model, X.where(X[2, 1] != X, torch.nan))
+    flat = eg.LatentModel(model.encode, lambda z: model.decoders[0](z)[:, None], posterior=model.posterior, chart=model.chart)
+    with pytest.raises(ModelError, match="observations have shape"):
+        log_likelihood(flat, X.float())
+    bare = eg.LatentModel(model.encode, model.decoders[0], chart=model.chart, posterior=lambda x: Normal(x[:, :2], 1.0))
+    with pytest.raises(ModelError, match="Independent"):
+        log_likelihood(bare, X.float())
 
 
 def test_refusals() -> None:

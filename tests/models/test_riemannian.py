@@ -11,7 +11,7 @@ from egregium.errors import OptionError, ShapeError, TensorError
 from egregium.models import RiemannianAdam, RiemannianSGD
 from egregium.spaces import ConstantCurvature, Euclidean, Explicit, Hyperbolic, Product, Scaled, Sphere, Torus
 
-SPACES = [Sphere(2), Hyperbolic(2), Torus(2), Scaled(Sphere(3), 2.0), Product(Sphere(2), Hyperbolic(2), Euclidean(1))]
+SPACES = [Sphere(2), Product(Scaled(Sphere(3), 2.0), Hyperbolic(2), Torus(1), Euclidean(1))]
 KINDS = [(RiemannianSGD, {"lr": 0.1}), (RiemannianSGD, {"lr": 0.05, "momentum": 0.8}), (RiemannianAdam, {"lr": 0.05})]
 
 
@@ -121,6 +121,21 @@ def test_states_are_saved_and_loaded() -> None:
     assert torch.equal(z, w)
 
 
+def test_a_refused_step_changes_nothing() -> None:
+    z = torch.tensor([[1.0, 0.0, 0.0]], requires_grad=True)
+    steps = RiemannianAdam([{"params": [z], "space": Sphere(2)}])
+    z.grad = torch.tensor([[0.0, torch.nan, 0.0]])
+    with pytest.raises(TensorError, match="gradient of parameter group 0"):
+        steps.step()
+    assert z.tolist() == [[1.0, 0.0, 0.0]] and not steps.state[z]
+    z.grad = torch.tensor([[0.0, 1.0, 0.0]])
+    steps.step()
+    assert z[0, 1] < 0
+    with pytest.raises(ShapeError):
+        steps.add_param_group({"params": [torch.zeros(2)], "space": Sphere(2)})
+    assert len(steps.param_groups) == 1
+
+
 def test_refusals() -> None:
     z = torch.tensor([[1.0, 0.0, 0.0]], requires_grad=True)
     with pytest.raises(OptionError, match="lr"):
@@ -129,6 +144,10 @@ def test_refusals() -> None:
         RiemannianSGD([z], lr=0.1, momentum=1.0)
     with pytest.raises(OptionError, match="betas"):
         RiemannianAdam([z], betas=(0.9, 1.0))
+    with pytest.raises(OptionError, match="p=2"):
+        RiemannianAdam([{"params": [z], "space": Product(Sphere(1), Euclidean(1), p=1)}])
+    with pytest.raises(OptionError, match="lr"):
+        RiemannianSGD([{"params": [z], "lr": -1.0}], lr=1.0)
     with pytest.raises(OptionError, match="explicit"):
         RiemannianAdam([{"params": [z], "space": "sphere"}])
     with pytest.raises(ShapeError, match="shape"):

@@ -46,6 +46,7 @@ def log_likelihood(model: LatentModel, x: Tensor, *, samples: int = 500, seed: i
             "torch.distributions.Distribution of latent points."
         )
     x, parts, done = model.received(x), [], 0
+    model.encode(x[:1])  # settles the latent dimension
     with torch.no_grad(), seeded(seed), evaluating(model.posterior):
         for rows in x.split(max(1, ROWS // samples)):
             parts.append(_estimated(model, model.posterior, rows, samples))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from egregium.errors import ModelError, OptionError
-from egregium.models.latents import Latent, Posterior
+from egregium.models.latents import Latent, Posterior, family
 from egregium.models.nets import (
     Ensemble,
     SeparateDecoders,
@@ -133,8 +133,8 @@ class VAE:
                 f"VAE got beta_warmup={self.beta_warmup} and epochs={self.epochs}; expected more epochs than those in which "
                 "the weight of the divergence rises."
             )
-        latent = Latent(self.space, self.posterior, learned=self.learn_curvature)
-        if self.learn_curvature and not len(latent.curvatures):
+        family(self.space, self.posterior)
+        if self.learn_curvature and not list(Latent(self.space, learned=True).parameters()):
             raise OptionError(
                 f"VAE got learn_curvature=True on {self.space!r}, which has no Hyperbolic or ConstantCurvature factor to learn "
                 "the curvature of."
