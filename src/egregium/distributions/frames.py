@@ -24,7 +24,7 @@ def from_frame(space: Explicit, z: Tensor, c: Tensor) -> Tensor:
         case Torus():
             return c / _radii(space, z)
         case Sphere():
-            return mirrored(_unit(z), torch.cat([torch.zeros_like(c[..., :1]), c], -1)) / space.radius
+            return mirrored(unit(z), torch.cat([torch.zeros_like(c[..., :1]), c], -1)) / space.radius
         case ConstantCurvature():
             return space.transport(torch.zeros_like(z), z, c)
         case Scaled():
@@ -46,7 +46,7 @@ def to_frame(space: Explicit, z: Tensor, v: Tensor) -> Tensor:
         case Torus():
             return v * _radii(space, z)
         case Sphere():
-            return space.radius * mirrored(_unit(z), v)[..., 1:]
+            return space.radius * mirrored(unit(z), v)[..., 1:]
         case ConstantCurvature():
             return space.transport(z, torch.zeros_like(z), v)
     raise _unknown(space)
@@ -68,5 +68,6 @@ def _radii(space: Torus, z: Tensor) -> Tensor:
     return torch.tensor(space.radii, dtype=z.dtype, device=z.device)
 
 
-def _unit(z: Tensor) -> Tensor:
+def unit(z: Tensor) -> Tensor:
+    """Vectors `(*batch, n)` over their lengths."""
     return z / torch.linalg.vector_norm(z, dim=-1, keepdim=True)

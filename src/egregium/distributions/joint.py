@@ -4,16 +4,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, constraints, kl_divergence, register_kl
+from torch.distributions import Distribution, kl_divergence, register_kl
 
 from egregium.distributions.measure import space_of
-from egregium.distributions.on_space import On
-from egregium.distributions.uniform import alike
+from egregium.distributions.on_space import OnSpace
+from egregium.distributions.uniform import alike, require_one_space
 from egregium.errors import OptionError, ShapeError
 from egregium.spaces import Explicit, Product
 
 
-class Joint(Distribution):
+class Joint(OnSpace):
     r"""Independent points of the factors of a product: `p(x) = prod_i p_i(x_i)`, against the product of their volumes.
 
     Args:
@@ -45,18 +45,9 @@ class Joint(Distribution):
                     f"Joint: densities of event shape (width,) and one batch shape are expected; got {tuple(part.event_shape)} "
                     f"and batch {tuple(part.batch_shape)} on {factor!r}."
                 )
-        self.space, self.parts = space, parts
-        self.has_rsample = all(part.has_rsample for part in parts)
-        super().__init__(parts[0].batch_shape, torch.Size([space.width]), validate_args=False)
-        self._validate_args = type(self)._validate_args if validate_args is None else validate_args
-
-    @property
-    def arg_constraints(self) -> dict[str, constraints.Constraint]:
-        return {}
-
-    @property
-    def support(self) -> constraints.Constraint:
-        return On(self.space)
+        super().__init__(space, validate_args)
+        self.parts, self.has_rsample = parts, all(part.has_rsample for part in parts)
+        self._batch_shape = parts[0].batch_shape
 
     @property
     def mean(self) -> Tensor:
@@ -95,6 +86,5 @@ def sum_of(terms: list[Tensor]) -> Tensor:
 
 @register_kl(Joint, Joint)
 def _joint_joint(p: Joint, q: Joint) -> Tensor:
-    if not alike(p.space, q.space):
-        raise OptionError(f"densities are compared on one space; got {p.space!r} and {q.space!r}.")
+    require_one_space(p, q)
     return sum_of([kl_divergence(one, other) for one, other in zip(p.parts, q.parts, strict=True)])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import constraints
 
-from egregium.distributions.frames import from_frame
+from egregium.distributions.frames import from_frame, unit
 from egregium.distributions.on_space import On, PeakedAtLoc, number, require_loc, require_space
 from egregium.numerics.compensated import dot
 from egregium.numerics.gamma import log_sphere_area
@@ -58,12 +58,12 @@ class Zonal(PeakedAtLoc):
     def mean(self) -> Tensor:
         """The mean of the coordinates, `(*batch, n + 1)`: a vector inside of the sphere, shorter the less concentrated."""
         length = 1 - self._deficit(self._all("concentration", self.batch_shape))
-        return (length[..., None] * _unit(self.loc.double())).to(self.loc)
+        return (length[..., None] * unit(self.loc.double())).to(self.loc)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-density at points `(*sample, *batch, n + 1)` against the Riemannian volume, in nats."""
         x = self._points(value)
-        axis, x = _unit(self._all("loc", x.shape[:-1])), _unit(x)
+        axis, x = unit(self._all("loc", x.shape[:-1])), unit(x)
         versine, rest = 0.25 * dot(x - axis, x - axis)[..., 0], 0.25 * dot(x + axis, x + axis)[..., 0]
         relative = self._log_relative(self.concentration.double(), versine, rest)
         return (relative - self._log_volume).to(self.loc.dtype)
@@ -71,9 +71,9 @@ class Zonal(PeakedAtLoc):
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """Points `(*sample_shape, *batch, n + 1)` that move with loc and concentration; gradients are unbiased."""
         shape = torch.Size(sample_shape) + self.batch_shape
-        axis = _unit(self._all("loc", shape))
+        axis = unit(self._all("loc", shape))
         angle = self._angles(self._all("concentration", shape).contiguous())[..., None]
-        direction = _unit(torch.randn(*shape, self.space.n, dtype=axis.dtype, device=axis.device))
+        direction = unit(torch.randn(*shape, self.space.n, dtype=axis.dtype, device=axis.device))
         across = self.space.radius * from_frame(self.space, axis, direction)
         return (angle.cos() * axis + angle.sin() * across).to(self.loc.dtype)
 
@@ -89,9 +89,5 @@ class Zonal(PeakedAtLoc):
 
 def apart(p: Zonal, q: Zonal) -> Tensor:
     """`1 - cos` of the angle of two axes, in float64."""
-    difference = _unit(p.loc.double()) - _unit(q.loc.double())
+    difference = unit(p.loc.double()) - unit(q.loc.double())
     return 0.5 * dot(difference, difference)[..., 0]
-
-
-def _unit(z: Tensor) -> Tensor:
-    return z / torch.linalg.vector_norm(z, dim=-1, keepdim=True)
