@@ -74,8 +74,17 @@ class Gaussian(Family):
         return z, 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(-1)
 
 
+class Compact(Family):
+    """A family whose prior is uniform."""
+
+    space: Explicit
+
+    def prior(self, batch: tuple[int, ...] = ()) -> Distribution:
+        return Uniform(self.space, batch, validate_args=False)
+
+
 @dataclass(frozen=True)
-class Zonal(Family):
+class Zonal(Compact):
     """Densities about an axis, and the uniform prior, on a sphere."""
 
     space: Sphere
@@ -91,12 +100,9 @@ class Zonal(Family):
     def posterior(self, h: Tensor) -> Distribution:
         return self.kind(self.space, self.place(h), h[..., -1].exp(), validate_args=False)
 
-    def prior(self, batch: tuple[int, ...] = ()) -> Distribution:
-        return Uniform(self.space, batch, validate_args=False)
-
 
 @dataclass(frozen=True)
-class Circular(Family):
+class Circular(Compact):
     """Von Mises posteriors, an angle and a concentration a circle, and the uniform prior, on a torus."""
 
     space: Torus
@@ -111,9 +117,6 @@ class Circular(Family):
 
     def posterior(self, h: Tensor) -> Distribution:
         return VonMises(self.space, self.place(h), h[..., -self.space.n :].exp(), validate_args=False)
-
-    def prior(self, batch: tuple[int, ...] = ()) -> Distribution:
-        return Uniform(self.space, batch, validate_args=False)
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ class RiemannianOptimizer(Optimizer):
     vectors, such as weights of a network, or a curvature that is learned.
     """
 
-    def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
+    def __init__(self, params: Any, defaults: State) -> None:
         super().__init__(params, {"space": None} | defaults)
 
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
+    def add_param_group(self, param_group: State) -> None:
         self._check(self.defaults | param_group)
         space, given = param_group.get("space"), param_group["params"]
         for points in [given] if isinstance(given, Tensor) else list(given):
@@ -34,7 +34,7 @@ class RiemannianOptimizer(Optimizer):
                 _require_points(space, points)
         super().add_param_group(param_group)
 
-    def _check(self, options: dict[str, Any]) -> None:
+    def _check(self, options: State) -> None:
         """Check the options of a group.
 
         Raises: `OptionError`.

@@ -57,8 +57,7 @@ class VAE:
         sigma: standard deviation of the Gaussian likelihood, fixed, in units of the data.
         activation: one with two continuous derivatives.
         beta: weight of the KL term.
-        beta_warmup: epochs in which that weight rises from zero, evenly; of products whose factors differ in kind, those that
-            learn slowly may otherwise be left unused.
+        beta_warmup: epochs in which that weight rises from zero, evenly; held-out losses count from then on.
         split_batches: each mini-batch is split into S parts, one per decoder; otherwise each decoder sees every observation.
         epochs: most passes over the training data; the learning rate falls to zero along a cosine over them.
         batch_size: observations per step.
