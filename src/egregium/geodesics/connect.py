@@ -84,18 +84,24 @@ def connect(
     require_space(space)
     start, end = space.prepare(z0, z1)
     options = Options.checked(solver, rtol, support, max_steps, start.dtype)
-    if isinstance(space, ClosedForm):
-        result = closed_form(space, start, end)
-    elif isinstance(space, Composite):
-        result = _by_factors(space, start, end, options, starts, progress, differentiable)
-    else:
-        immersed = require_immersed(space)
-        with torch.no_grad():
-            result = _shortest_way(immersed, start.detach(), end.detach(), options, starts, progress)
-        result = with_gradients(immersed, result, start, end, differentiable)
+    result = _joined(space, start, end, options, starts, progress, differentiable)
     if on_fail == "raise":
         require_converged(result)
     return result
+
+
+def _joined(
+    space: Space, start: Tensor, end: Tensor, options: Options, starts: Starts, progress: bool, differentiable: bool
+) -> Geodesic:
+    """By closed forms, factor by factor, or by solving."""
+    if isinstance(space, ClosedForm):
+        return closed_form(space, start, end)
+    if isinstance(space, Composite):
+        return _by_factors(space, start, end, options, starts, progress, differentiable)
+    immersed = require_immersed(space)
+    with torch.no_grad():
+        result = _shortest_way(immersed, start.detach(), end.detach(), options, starts, progress)
+    return with_gradients(immersed, result, start, end, differentiable)
 
 
 def _by_factors(
