@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+from scipy.sparse.csgraph import shortest_path
 from torch import Tensor
 
 from egregium.errors import NotConvergedError, OptionError, ShapeError, TensorError
@@ -13,6 +14,7 @@ from egregium.relations.placement import Factors, Places, Tables, descended, joi
 from egregium.relations.stress import classical_scaling
 from egregium.spaces import ConstantCurvature, Euclidean, Explicit, Product, Scaled, Sphere, Torus
 from egregium.spaces.explicit import plain
+from egregium.spaces.product import require_riemannian
 from egregium.status import Status
 
 SIEVE = ((3, 12), (10, 3))  # after so many steps so many starts are followed further
@@ -232,9 +234,8 @@ class _Problem:
 
 def _factors(space: Explicit) -> Iterator[Explicit]:
     """The factors of a product, of products in it, and the circles of tori, in the order of their coordinates."""
+    require_riemannian(space)
     if isinstance(space, Product):
-        if space.p == 1:
-            raise OptionError("embed is for the Riemannian product, p=2.")
         for factor in space.factors:
             yield from _factors(factor)
     elif isinstance(space, Torus):
@@ -268,9 +269,7 @@ def _placed(factor: Explicit, axes: Tensor, size: Tensor) -> Tensor:
 
 def _filled(matrix: Tensor) -> Tensor:
     """With shortest paths over the known pairs in place of those that are not."""
-    filled = matrix.nan_to_num(torch.inf)
-    if bool(torch.isfinite(filled).all()):
-        return filled
-    for k in range(len(filled)):
-        filled = torch.minimum(filled, filled[:, k : k + 1] + filled[k : k + 1])
+    if not bool(matrix.isnan().any()):
+        return matrix
+    filled = torch.from_numpy(shortest_path(matrix.nan_to_num(torch.inf).numpy(), directed=False))
     return filled.where(torch.isfinite(filled), filled[torch.isfinite(filled)].max())
