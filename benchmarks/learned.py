@@ -1,7 +1,7 @@
 """Which explicit geometry the learned manifold of digits is closest to, training by training, and whether trainings agree.
 
     python benchmarks/learned.py                                       handwritten digits, d = 2, 30 trainings, half an hour
-    python benchmarks/learned.py --data mnist --data-dir FOLDER --epochs 20
+    python benchmarks/learned.py --data mnist --data-dir FOLDER --images 10000 --epochs 20
     python benchmarks/learned.py --quick                               a smoke run: two trainings of one epoch
 
 Every training is asked for the geodesic distances of the same 30 test images in its mean decoder's geometry, and `eg.signature`
@@ -28,7 +28,7 @@ POINTS = 30
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     torch.set_num_threads(1)
-    data = eg.data.load(options.data, data_dir=options.data_dir)
+    data = eg.data.load(options.data, data_dir=options.data_dir, limit=options.images)
     settings = {"latent": options.dim} | (DIGITS if options.data == "digits" else {"decoders": 4})  # as studies have them
     spec = eg.models.VAE(**settings | ({} if options.epochs is None else {"epochs": options.epochs}))
     models = eg.fit(spec, data, seeds=options.trainings, workers=1, out=options.models)
@@ -68,6 +68,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data-dir", default=None, help="where its files lie")
     parser.add_argument("--dim", type=int, default=2, help="latent dimensions (default: 2)")
     parser.add_argument("--trainings", type=int, default=30, help="default: 30")
+    parser.add_argument("--images", type=int, default=None, help="training images (default: all)")
     parser.add_argument("--epochs", type=int, default=None, help="of each training (default: as studies have it)")
     parser.add_argument("--models", type=Path, default=None, help="a run folder to keep the trainings in")
     parser.add_argument("--out", type=Path, default=Path("learned.csv"), help="results (default: learned.csv)")
