@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # what type checkers and editors read; _FACE is what runs, and a test keeps the two equal
-    from egregium import data, distributions, models, report
+    from egregium import causal, data, distributions, models, report
     from egregium.distributions import AggregatePosterior
     from egregium.errors import EgregiumError, NotConvergedError
     from egregium.geodesics import Geodesic, SupportGraph, connect, solvers
@@ -67,6 +67,7 @@ if TYPE_CHECKING:  # what type checkers and editors read; _FACE is what runs, an
 
 _FACE = {
     "egregium": (
+        "causal",
         "data",
         "distributions",
         "models",
@@ -154,6 +155,7 @@ __all__ = [
     "Torus",
     "angle",
     "ball_volume",
+    "causal",
     "charts",
     "check",
     "chord",
