@@ -18,12 +18,14 @@ from torch import Tensor
 
 from egregium.errors import TensorError
 from egregium.numerics.compensated import dot, rejection
+from egregium.numerics.refined import refined, tracked
 from egregium.numerics.reflection import mirrored
 from egregium.numerics.trigonometry import Trigonometry
-from egregium.spaces.explicit import plain, require_dimension, require_number, root, tracked
+from egregium.spaces.explicit import plain, require_dimension, require_number, root
 from egregium.spaces.space_form import SpaceForm
 
 LEAST = 1e-150  # radius, whose square is a normal number still
+MAGNIFIED = 16  # times as much a rounding of the angle at the origin may count
 DEEPEST = 350.0  # radii in units of curvature beyond which products of two hyperbolic sines overflow
 
 
@@ -77,7 +79,7 @@ class ConstantCurvature(SpaceForm):
     def require_inside(self, *points: Tensor) -> None:
         depth = max(0.0, -plain(self.curvature)) ** 0.5
         for z in points:
-            if depth > 0 and bool(depth * torch.stack(z.detach().aminmax()).abs().amax() > DEEPEST):
+            if depth > 0 and bool(depth * z.detach().abs().amax() > DEEPEST):
                 raise TensorError(
                     f"points of {self} lie at most {DEEPEST / depth:.3g} from the origin in each coordinate; got "
                     f"{float(z.detach().abs().max()):.3g}: farther out, distances overflow."
@@ -104,7 +106,18 @@ class ConstantCurvature(SpaceForm):
         return torch.cat([at.u[:, None], across], 1).mT
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return _Triangle.of(self.trigonometry, z0, z1).side[:, 0]
+        if isinstance(self.curvature, Tensor):
+            return self._careful_side(z0, z1)[:, 0]
+        return refined(self._quick_side, self._careful_side, z0, z1)[:, 0]
+
+    def _quick_side(self, z0: Tensor, z1: Tensor) -> tuple[Tensor, Tensor]:
+        """Distances `(N, 1)` by the cosine of the angle at the origin, and where they are right."""
+        r0, r1 = root(dot(z0, z0)), root(dot(z1, z1))
+        across = _Across(self.trigonometry, r0, r1, r1 - r0, 0.5 - 0.5 * dot(z0, z1) / (r0 * r1))
+        return across.length, across.sure
+
+    def _careful_side(self, z0: Tensor, z1: Tensor) -> Tensor:
+        return _Triangle.of(self.trigonometry, z0, z1).side
 
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
         of = _Triangle.of(self.trigonometry, z0, z1)
@@ -177,6 +190,48 @@ class _Polar:
 
 
 @dataclass(frozen=True)
+class _Across:
+    """The side across from the origin in triangles whose other sides are `r0` and `r1`, with their difference `rise` and
+    `versine = sin^2(phi / 2)` of the angle between them, all `(N, 1)`."""
+
+    trig: Trigonometry
+    r0: Tensor
+    r1: Tensor
+    rise: Tensor
+    versine: Tensor
+
+    @cached_property
+    def products(self) -> Tensor:
+        """`s(r_0) s(r_1)`, which magnifies the angle."""
+        return self.trig.sine(self.r0) * self.trig.sine(self.r1)
+
+    @cached_property
+    def square(self) -> Tensor:
+        """`s(d / 2)^2`."""
+        return self.trig.sine(0.5 * self.rise) ** 2 + self.products * self.versine
+
+    @cached_property
+    def rest(self) -> Tensor:
+        """`c(d / 2)^2`."""
+        trig = self.trig
+        return trig.cosine(0.5 * (self.r0 + self.r1)) ** 2 + trig.curvature * self.products * (1 - self.versine)
+
+    @property
+    def length(self) -> Tensor:
+        """The distance d."""
+        curvature = self.trig.curvature
+        endless = not isinstance(curvature, Tensor) and curvature <= 0
+        return 2 * self.trig.arc(root(self.square), self.square if endless else root(self.rest))
+
+    @property
+    def sure(self) -> Tensor:
+        """Whether d is right to a few roundings although the versine may be off by one of 1."""
+        curvature = plain(self.trig.curvature)
+        sure = self.products <= MAGNIFIED * self.square
+        return sure & (curvature * self.products <= MAGNIFIED * self.rest) if curvature > 0 else sure
+
+
+@dataclass(frozen=True)
 class _Triangle:
     """The triangles of the origin with N pairs of points: `start`, `end`, the angle `phi` at the origin, and `rise`, the
     difference of the radii, by products that do not cancel."""
@@ -202,10 +257,6 @@ class _Triangle:
         return self.trig.sinc(self.start.r)
 
     @cached_property
-    def start_sine(self) -> Tensor:
-        return self.start.r * self.start_stretch
-
-    @cached_property
     def end_sine(self) -> Tensor:
         return self.trig.sine(self.end.r)
 
@@ -218,16 +269,11 @@ class _Triangle:
     @cached_property
     def side(self) -> Tensor:
         """Distance of both ends, `(N, 1)`."""
-        trig, curvature = self.trig, self.trig.curvature
-        products = self.start_sine * self.end_sine
-        square = trig.sine(0.5 * self.rise) ** 2 + products * self.versine
-        if tracked(square):
-            square = torch.where(self.at_centre, self._from_centre, square)
-        if not isinstance(curvature, Tensor) and curvature <= 0:
-            return 2 * trig.arc(root(square), square)
-        rest = trig.cosine(0.5 * (self.start.r + self.end.r)) ** 2 + curvature * products * (1 - self.versine)
-        if tracked(square):
-            rest = torch.where(self.at_centre, rest.detach() - curvature * (square - square.detach()), rest)
+        trig, across = self.trig, _Across(self.trig, self.start.r, self.end.r, self.rise, self.versine)
+        if not tracked(across.square):
+            return across.length
+        square = torch.where(self.at_centre, self._from_centre, across.square)
+        rest = torch.where(self.at_centre, across.rest.detach() - trig.curvature * (square - square.detach()), across.rest)
         return 2 * trig.arc(root(square), root(rest))
 
     @cached_property
