@@ -9,8 +9,9 @@ All terms are positive, so that distances are as exact as these are. Far from th
 angle is magnified by s(r), up to 1e18; so `phi` comes from `rejection`, which has all digits of what the inputs say.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 import torch.nn.functional as F
@@ -106,45 +107,20 @@ class ConstantCurvature(SpaceForm):
         return torch.cat([at.u[:, None], across], 1).mT
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
-        if isinstance(self.curvature, Tensor):
-            return self._careful_side(z0, z1)[:, 0]
-        return refined(self._quick_side, self._careful_side, z0, z1)[:, 0]
-
-    def _quick_side(self, z0: Tensor, z1: Tensor) -> tuple[Tensor, Tensor]:
-        """Distances `(N, 1)` by the cosine of the angle at the origin, and where they are right."""
-        r0, r1 = root(dot(z0, z0)), root(dot(z1, z1))
-        across = _Across(self.trigonometry, r0, r1, r1 - r0, 0.5 - 0.5 * dot(z0, z1) / (r0 * r1))
-        return across.length, across.sure
-
-    def _careful_side(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return _Triangle.of(self.trigonometry, z0, z1).side
+        return self._refined(_quick_dist, lambda trig, z0, z1: _Triangle.of(trig, z0, z1).side, z0, z1)[:, 0]
 
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
-        of = _Triangle.of(self.trigonometry, z0, z1)
-        slope = 1 / of.trig.sinc(of.side)
-        across = slope * of.end_sine / of.start_stretch
-        way = slope * of.outward * of.start.u + across * of.across
-        return torch.where(of.at_centre, slope * of.way_at_centre, way) if tracked(way) else way
+        return self._refined(_quick_log, _careful_log, z0, z1)
 
     def _exp(self, z: Tensor, v: Tensor) -> Tensor:
-        trig, at = self.trigonometry, _Polar.of(z)
-        stretch, there = trig.sinc(at.r), trig.cosine(at.r)
-        radial, across = dot(at.u, v), stretch * rejection(v, at.d)
-        square = dot(across, across)
-        length = root(radial**2 + square)
-        sinc, cosine = trig.sinc(length), trig.cosine(length)
-        outwards = at.r * stretch * cosine + there * sinc * radial
-        # Towards the origin the two ways there nearly cancel, so that their difference is taken first.
-        inwards = trig.sine(at.r - length) + there * sinc * _ratio(square, length + radial.abs())
-        line = torch.where(radial < 0, inwards, outwards) * at.u + sinc * across
-        outward = at.r * stretch * radial
-        if tracked(line):  # at the origin directions have no gradient, but these forms have the one that is
-            centre = at.r == 0
-            line = torch.where(centre, cosine * z + sinc * v, line)
-            outward = torch.where(centre, dot(z, v), outward)
-        sine = root(dot(line, line))
-        cosine = there * cosine - self._kappa * sinc * outward
-        return line * _ratio(trig.arc(sine, cosine), sine)
+        return self._refined(_quick_exp, _careful_exp, z, v)
+
+    def _refined(self, quick: Callable, careful: Callable, *rows: Tensor) -> Tensor:
+        """Rules of a trigonometry and rows; where the curvature may be learned all is careful."""
+        trig = self.trigonometry
+        if isinstance(trig.curvature, Tensor):
+            return careful(trig, *rows)
+        return refined(partial(quick, trig), partial(careful, trig), *rows)
 
     def _transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
         """A rotation in the plane of the origin and both ends, in frames that point away from the origin; the rest stays."""
@@ -165,6 +141,78 @@ class ConstantCurvature(SpaceForm):
 
     def _log_volume(self, z: Tensor) -> Tensor:
         return (self.n - 1) * self.trigonometry.sinc(_Polar.of(z).r)[:, 0].log()
+
+
+def _quick_dist(trig: Trigonometry, z0: Tensor, z1: Tensor) -> tuple[Tensor, Tensor]:
+    """Distances by the cosine of the angle at the origin, and where they are right."""
+    across, _ = _seen_from_origin(trig, z0, z1)
+    return across.length, across.sure
+
+
+def _quick_log(trig: Trigonometry, z0: Tensor, z1: Tensor) -> tuple[Tensor, Tensor]:
+    """Logarithms as sums of multiples of both ends, and where they are right."""
+    across, cosine = _seen_from_origin(trig, z0, z1)
+    slope, there = 1 / trig.sinc(across.length), trig.cosine(across.r0)
+    end = trig.sine(across.r1)
+    turn = end / trig.sinc(across.r0)
+    outward = trig.sine(across.rise) - 2 * there * end * across.versine
+    way = (slope * (outward - turn * cosine) / across.r0) * z0 + (slope * turn / across.r1) * z1
+    size = (outward**2 + turn**2 * (1 - cosine**2)).sqrt()
+    return way, across.sure & ((there * end).abs() + turn <= MAGNIFIED * size)
+
+
+def _quick_exp(trig: Trigonometry, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Ends as sums of multiples of start and velocity, and where they are right."""
+    r, speed = root(dot(z, z)), root(dot(v, v))
+    radial = dot(z, v) / r
+    stretch, there = trig.sinc(r), trig.cosine(r)
+    square = stretch**2 * (speed - radial) * (speed + radial)
+    length = root(radial**2 + square)
+    sinc, cosine = trig.sinc(length), trig.cosine(length)
+    start = r * stretch
+    outwards = start * cosine + there * sinc * radial
+    sine = root(outwards**2 + sinc**2 * square)
+    scale = trig.arc(sine, there * cosine - trig.curvature * sinc * start * radial) / sine
+    turn = sinc * stretch
+    end = (scale * (outwards - turn * radial) / r) * z + (scale * turn) * v
+    most = (start * cosine).abs() + ((there * sinc).abs() + turn) * speed
+    return end, (most <= MAGNIFIED * sine) & (stretch * speed <= MAGNIFIED * length)
+
+
+def _seen_from_origin(trig: Trigonometry, z0: Tensor, z1: Tensor) -> tuple["_Across", Tensor]:
+    """The side from z0 to z1, and the cosine of the angle at the origin, NaN for the origin itself."""
+    r0, r1 = root(dot(z0, z0)), root(dot(z1, z1))
+    cosine = dot(z0, z1) / (r0 * r1)
+    return _Across(trig, r0, r1, r1 - r0, 0.5 - 0.5 * cosine), cosine
+
+
+def _careful_log(trig: Trigonometry, z0: Tensor, z1: Tensor) -> Tensor:
+    of = _Triangle.of(trig, z0, z1)
+    slope = 1 / trig.sinc(of.side)
+    across = slope * of.end_sine / of.start_stretch
+    way = slope * of.outward * of.start.u + across * of.across
+    return torch.where(of.at_centre, slope * of.way_at_centre, way) if tracked(way) else way
+
+
+def _careful_exp(trig: Trigonometry, z: Tensor, v: Tensor) -> Tensor:
+    at = _Polar.of(z)
+    stretch, there = trig.sinc(at.r), trig.cosine(at.r)
+    radial, across = dot(at.u, v), stretch * rejection(v, at.d)
+    square = dot(across, across)
+    length = root(radial**2 + square)
+    sinc, cosine = trig.sinc(length), trig.cosine(length)
+    outwards = at.r * stretch * cosine + there * sinc * radial
+    # Towards the origin the two ways there nearly cancel, so that their difference is taken first.
+    inwards = trig.sine(at.r - length) + there * sinc * _ratio(square, length + radial.abs())
+    line = torch.where(radial < 0, inwards, outwards) * at.u + sinc * across
+    outward = at.r * stretch * radial
+    if tracked(line):  # at the origin directions have no gradient, but these forms have the one that is
+        centre = at.r == 0
+        line = torch.where(centre, cosine * z + sinc * v, line)
+        outward = torch.where(centre, dot(z, v), outward)
+    sine = root(dot(line, line))
+    cosine = there * cosine - trig.curvature * sinc * outward
+    return line * _ratio(trig.arc(sine, cosine), sine)
 
 
 @dataclass(frozen=True)

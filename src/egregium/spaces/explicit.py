@@ -12,7 +12,7 @@ from egregium.numerics.planes import plane
 from egregium.numerics.refined import tracked
 from egregium.spaces.points import require_points
 
-PIECE = 1 << 16  # numbers of a tensor at a time, where no gradients are recorded
+PIECE = 1 << 17  # numbers of a tensor at a time, where no gradients are recorded
 SHORT = 8  # numbers of a row up to which torch works on rows slower than on coordinates
 
 
@@ -115,7 +115,7 @@ class Explicit(ABC):
 
     def dist(self, z0: Tensor, z1: Tensor) -> Tensor:
         """Distance, `(*batch)`; gradient 0 at equal points; at the cut locus 0 on spheres, that of one of the ways on tori."""
-        return self._computed(self._dist, (z0, z1), arranged=Tensor.double)
+        return self._computed(self._dist, (z0, z1))
 
     def exp(self, z: Tensor, v: Tensor) -> Tensor:
         """Where the geodesic from z with velocity v is at time 1, `(*batch, width)`."""
@@ -202,21 +202,16 @@ class Explicit(ABC):
         return [z1]
 
     def _computed(
-        self,
-        rule: Callable[..., Tensor],
-        points: Sequence[Tensor],
-        vectors: Sequence[Tensor] = (),
-        names: Sequence[str] = (),
-        arranged: Callable[[Tensor], Tensor] = by_coordinate,
+        self, rule: Callable[..., Tensor], points: Sequence[Tensor], vectors: Sequence[Tensor] = (), names: Sequence[str] = ()
     ) -> Tensor:
         """`rule` of rows, in float64; points are checked to lie on the space."""
         given = self.prepare(*points, *vectors, names=names)
         rows = [one.reshape(-1, self.width) for one in given]
 
         def of(piece: Sequence[Tensor]) -> Tensor:
-            rows = [arranged(one) for one in piece]
-            self.require_inside(*rows[: len(points)])
-            return rule(*rows)
+            arranged = [by_coordinate(one) for one in piece]
+            self.require_inside(*arranged[: len(points)])
+            return rule(*arranged)
 
         if torch.is_grad_enabled() and any(map(tracked, given)):
             value = of(rows).to(given[0].dtype)

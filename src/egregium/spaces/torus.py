@@ -11,7 +11,7 @@ from torch import Tensor
 
 from egregium.errors import OptionError
 from egregium.numerics.compensated import dot, two_product, two_sum
-from egregium.spaces.explicit import by_coordinate, require_dimension, require_number, root
+from egregium.spaces.explicit import require_dimension, require_number, root
 from egregium.spaces.immersed import Immersed
 from egregium.spaces.space_form import Flat
 
@@ -91,7 +91,7 @@ class Torus(Flat, Immersed):
         return dot(radii * u, radii * v)[:, 0]
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
-        way = self._scale(z0) * _wrapped(by_coordinate(z1), by_coordinate(z0))
+        way = self._scale(z0) * _wrapped(z1, z0)
         return root(dot(way, way))[:, 0]
 
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
