@@ -26,7 +26,7 @@ from egregium.spaces.explicit import plain, require_dimension, require_number, r
 from egregium.spaces.space_form import SpaceForm
 
 LEAST = 1e-150  # radius, whose square is a normal number still
-MAGNIFIED = 16  # times as much a rounding of the angle at the origin may count
+MAGNIFIED = 32  # times as much a rounding of the angle at the origin may count
 DEEPEST = 350.0  # radii in units of curvature beyond which products of two hyperbolic sines overflow
 
 
@@ -152,24 +152,22 @@ def _quick_dist(trig: Trigonometry, z0: Tensor, z1: Tensor) -> tuple[Tensor, Ten
 def _quick_log(trig: Trigonometry, z0: Tensor, z1: Tensor) -> tuple[Tensor, Tensor]:
     """Logarithms as sums of multiples of both ends, and where they are right."""
     across, cosine = _seen_from_origin(trig, z0, z1)
-    slope, there = 1 / trig.sinc(across.length), trig.cosine(across.r0)
-    end = trig.sine(across.r1)
-    turn = end / trig.sinc(across.r0)
-    outward = trig.sine(across.rise) - 2 * there * end * across.versine
+    slope, magnified = across.length / across.sine, trig.cosine(across.r0) * across.s1
+    turn = across.r0 * across.s1 / across.s0
+    outward = trig.sine(across.rise) - 2 * magnified * across.versine
     way = (slope * (outward - turn * cosine) / across.r0) * z0 + (slope * turn / across.r1) * z1
     size = (outward**2 + turn**2 * (1 - cosine**2)).sqrt()
-    return way, across.sure & ((there * end).abs() + turn <= MAGNIFIED * size)
+    return way, across.sure & (magnified.abs() + turn <= MAGNIFIED * size)
 
 
 def _quick_exp(trig: Trigonometry, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """Ends as sums of multiples of start and velocity, and where they are right."""
     r, speed = root(dot(z, z)), root(dot(v, v))
-    radial = dot(z, v) / r
-    stretch, there = trig.sinc(r), trig.cosine(r)
+    radial, start, there = dot(z, v) / r, trig.sine(r), trig.cosine(r)
+    stretch = start / r
     square = stretch**2 * (speed - radial) * (speed + radial)
     length = root(radial**2 + square)
     sinc, cosine = trig.sinc(length), trig.cosine(length)
-    start = r * stretch
     outwards = start * cosine + there * sinc * radial
     sine = root(outwards**2 + sinc**2 * square)
     scale = trig.arc(sine, there * cosine - trig.curvature * sinc * start * radial) / sine
@@ -249,9 +247,24 @@ class _Across:
     versine: Tensor
 
     @cached_property
+    def s0(self) -> Tensor:
+        """`s(r_0)`."""
+        return self.trig.sine(self.r0)
+
+    @cached_property
+    def s1(self) -> Tensor:
+        """`s(r_1)`."""
+        return self.trig.sine(self.r1)
+
+    @cached_property
     def products(self) -> Tensor:
         """`s(r_0) s(r_1)`, which magnifies the angle."""
-        return self.trig.sine(self.r0) * self.trig.sine(self.r1)
+        return self.s0 * self.s1
+
+    @property
+    def endless(self) -> bool:
+        """Whether the curvature is known not to be positive."""
+        return not isinstance(self.trig.curvature, Tensor) and self.trig.curvature <= 0
 
     @cached_property
     def square(self) -> Tensor:
@@ -262,21 +275,25 @@ class _Across:
     def rest(self) -> Tensor:
         """`c(d / 2)^2`."""
         trig = self.trig
+        if self.endless:
+            return 1 - trig.curvature * self.square
         return trig.cosine(0.5 * (self.r0 + self.r1)) ** 2 + trig.curvature * self.products * (1 - self.versine)
 
     @property
     def length(self) -> Tensor:
         """The distance d."""
-        curvature = self.trig.curvature
-        endless = not isinstance(curvature, Tensor) and curvature <= 0
-        return 2 * self.trig.arc(root(self.square), self.square if endless else root(self.rest))
+        return 2 * self.trig.arc(root(self.square), self.square if self.endless else root(self.rest))
+
+    @property
+    def sine(self) -> Tensor:
+        """`s(d)`."""
+        return 2 * root(self.square) * root(self.rest)
 
     @property
     def sure(self) -> Tensor:
         """Whether d is right to a few roundings although the versine may be off by one of 1."""
-        curvature = plain(self.trig.curvature)
         sure = self.products <= MAGNIFIED * self.square
-        return sure & (curvature * self.products <= MAGNIFIED * self.rest) if curvature > 0 else sure
+        return sure if self.endless else sure & (self.trig.curvature * self.products <= MAGNIFIED * self.rest)
 
 
 @dataclass(frozen=True)
