@@ -174,7 +174,7 @@ def _quick_exp(trig: Trigonometry, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor
     turn = sinc * stretch
     end = (scale * (outwards - turn * radial) / r) * z + (scale * turn) * v
     most = (start * cosine).abs() + ((there * sinc).abs() + turn) * speed
-    return end, (most <= MAGNIFIED * sine) & (stretch * speed <= MAGNIFIED * length)
+    return end, (4 * most <= MAGNIFIED * sine) & (stretch * speed <= MAGNIFIED * length)
 
 
 def _seen_from_origin(trig: Trigonometry, z0: Tensor, z1: Tensor) -> tuple["_Across", Tensor]:
