@@ -41,7 +41,8 @@ class Euclidean(Flat, Immersed):
         return dot(u, v)[:, 0]
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return root(dot(z1 - z0, z1 - z0))[:, 0]
+        way = z1 - z0
+        return root(dot(way, way))[:, 0]
 
     def exp(self, z: Tensor, v: Tensor) -> Tensor:
         """`z + v`, which no detour through float64 makes exacter."""
