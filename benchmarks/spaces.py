@@ -7,7 +7,7 @@
 
 Times are of a million pairs on one thread, each library on points in its own coordinates, converted before; both in turn,
 medians of the repetitions, in time of the processor. A ratio above 1 says that this library is faster; it is the median
-ratio of a repetition. Errors are those of `exactness.py`.
+ratio of a repetition. Errors are those of `dimensions.py` and `exactness.py`.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from itertools import product
 from typing import Any
 
 import torch
+from dimensions import by_dimension
 from exactness import accuracies
 from measuring import aligned, clock
 from torch import Tensor
@@ -49,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"\n## Milliseconds of {options.points:,} pairs\n")
         print(speed(options.points, options.repeats, options.dims) if peers else alone(options.points, options.dims))
     if options.accuracy:
-        for title, table in accuracies(peers, 1 if options.quick else 10):
+        pairs = 1 if options.quick else 10
+        for title, table in (by_dimension(peers, pairs), *accuracies(peers, pairs)):
             print(f"\n## {title}\n\n{table}", flush=True)
     if not has_geoopt():
         print("geoopt is not installed, so it was left out: make bench installs it.", file=sys.stderr)

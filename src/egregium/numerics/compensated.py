@@ -8,7 +8,10 @@ References: Dekker 1971 (doi 10.1007/BF01397083); Ogita, Rump, Oishi 2005 (doi 1
 import torch
 from torch import Tensor
 
+from egregium.numerics.refined import refined
+
 SPLITTER = 2.0**27 + 1
+STEEP = 1 / 16  # square of the sine from which on nothing cancels in a rejection
 
 
 def two_sum(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -29,19 +32,26 @@ def two_product(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def rejection(v: Tensor, z: Tensor) -> Tensor:
-    """The part of each of `v` `(N, n)` orthogonal to `z` `(N, n)`, not zero; right to a few roundings of its own size.
+    """The part of each of `v` `(N, n)` orthogonal to `z` `(N, n)`, not zero; right to a few roundings of its own size."""
+    return refined(_steep_rejection, _any_rejection, v, z)
 
-    First what rounding leaves of it when a multiple of z is taken away exactly, then the rest of that along z.
-    """
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """Inner products of rows, `(N, 1)`; times ones, since of short rows torch is slow at sums but not at products."""
+    return ((a * b) @ a.new_ones(a.shape[-1]))[..., None]
+
+
+def _steep_rejection(v: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    rest = v - z * (dot(v, z) / dot(z, z))
+    return rest, dot(rest, rest) > STEEP * dot(v, v)
+
+
+def _any_rejection(v: Tensor, z: Tensor) -> Tensor:
+    """First what rounding leaves of it when a multiple of z is taken away exactly, then the rest of that along z."""
     square = dot(z, z)
     along, lost = two_product(dot(v, z).detach() / square.detach(), z)
     rest = (v - along) - lost
     return rest - z * (dot(z, rest) / square)
-
-
-def dot(a: Tensor, b: Tensor) -> Tensor:
-    """Inner products of rows, `(N, 1)`."""
-    return (a * b).sum(-1, keepdim=True)
 
 
 def _halves(a: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from egregium.numerics.refined import tracked
+
 SMALL = 0.02
 _SINE = [(-1) ** k / math.factorial(2 * k + 1) for k in range(8)]
 _COSINE = [(-1) ** k / math.factorial(2 * k) for k in range(8)]
@@ -49,7 +51,11 @@ class Trigonometry:
             return _chosen(self.curvature * r * r, _SINE, lambda a: a.sin() / a, lambda a: a.sinh() / a)
         if self.curvature == 0:
             return torch.ones_like(r)
-        away = r.clamp_min(1e-5 / math.sqrt(abs(self.curvature)))  # before that, two terms are all that matters
+        unit = 1 / math.sqrt(abs(self.curvature))
+        if not tracked(r):
+            away = r.clamp_min(1e-9 * unit)
+            return self.sine(away) / away
+        away = r.clamp_min(1e-5 * unit)  # before that, two terms are all that matters
         return self.sine(away) / away + self.curvature / 6 * (away - r) * (away + r)
 
     def arc(self, sine: Tensor, cosine: Tensor) -> Tensor:
@@ -64,7 +70,7 @@ class Trigonometry:
 
 def _asinh(x: Tensor) -> Tensor:
     """Of x that are not negative, in a third of torch's time."""
-    return torch.log1p(x * (1 + x / (1 + torch.hypot(x, torch.ones_like(x)))))
+    return torch.log1p(x + x * x / (1 + (1 + x * x).sqrt()))
 
 
 def _chosen(x: Tensor, series: list[float], circular: Callable, hyperbolic: Callable) -> Tensor:

@@ -9,8 +9,9 @@ All terms are positive, so that distances are as exact as these are. Far from th
 angle is magnified by s(r), up to 1e18; so `phi` comes from `rejection`, which has all digits of what the inputs say.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 import torch.nn.functional as F
@@ -18,12 +19,14 @@ from torch import Tensor
 
 from egregium.errors import TensorError
 from egregium.numerics.compensated import dot, rejection
+from egregium.numerics.refined import refined, tracked
 from egregium.numerics.reflection import mirrored
 from egregium.numerics.trigonometry import Trigonometry
-from egregium.spaces.explicit import plain, require_dimension, require_number, root, tracked
+from egregium.spaces.explicit import plain, require_dimension, require_number, root
 from egregium.spaces.space_form import SpaceForm
 
 LEAST = 1e-150  # radius, whose square is a normal number still
+MAGNIFIED = 32  # times as much a rounding of the angle at the origin may count
 DEEPEST = 350.0  # radii in units of curvature beyond which products of two hyperbolic sines overflow
 
 
@@ -77,7 +80,7 @@ class ConstantCurvature(SpaceForm):
     def require_inside(self, *points: Tensor) -> None:
         depth = max(0.0, -plain(self.curvature)) ** 0.5
         for z in points:
-            if depth > 0 and bool(depth * torch.stack(z.detach().aminmax()).abs().amax() > DEEPEST):
+            if depth > 0 and bool(depth * z.detach().abs().amax() > DEEPEST):
                 raise TensorError(
                     f"points of {self} lie at most {DEEPEST / depth:.3g} from the origin in each coordinate; got "
                     f"{float(z.detach().abs().max()):.3g}: farther out, distances overflow."
@@ -104,34 +107,20 @@ class ConstantCurvature(SpaceForm):
         return torch.cat([at.u[:, None], across], 1).mT
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return _Triangle.of(self.trigonometry, z0, z1).side[:, 0]
+        return self._refined(_quick_dist, lambda trig, z0, z1: _Triangle.of(trig, z0, z1).side, z0, z1)[:, 0]
 
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
-        of = _Triangle.of(self.trigonometry, z0, z1)
-        slope = 1 / of.trig.sinc(of.side)
-        across = slope * of.end_sine / of.start_stretch
-        way = slope * of.outward * of.start.u + across * of.across
-        return torch.where(of.at_centre, slope * of.way_at_centre, way) if tracked(way) else way
+        return self._refined(_quick_log, _careful_log, z0, z1)
 
     def _exp(self, z: Tensor, v: Tensor) -> Tensor:
-        trig, at = self.trigonometry, _Polar.of(z)
-        stretch, there = trig.sinc(at.r), trig.cosine(at.r)
-        radial, across = dot(at.u, v), stretch * rejection(v, at.d)
-        square = dot(across, across)
-        length = root(radial**2 + square)
-        sinc, cosine = trig.sinc(length), trig.cosine(length)
-        outwards = at.r * stretch * cosine + there * sinc * radial
-        # Towards the origin the two ways there nearly cancel, so that their difference is taken first.
-        inwards = trig.sine(at.r - length) + there * sinc * _ratio(square, length + radial.abs())
-        line = torch.where(radial < 0, inwards, outwards) * at.u + sinc * across
-        outward = at.r * stretch * radial
-        if tracked(line):  # at the origin directions have no gradient, but these forms have the one that is
-            centre = at.r == 0
-            line = torch.where(centre, cosine * z + sinc * v, line)
-            outward = torch.where(centre, dot(z, v), outward)
-        sine = root(dot(line, line))
-        cosine = there * cosine - self._kappa * sinc * outward
-        return line * _ratio(trig.arc(sine, cosine), sine)
+        return self._refined(_quick_exp, _careful_exp, z, v)
+
+    def _refined(self, quick: Callable, careful: Callable, *rows: Tensor) -> Tensor:
+        """Rules of a trigonometry and rows; where the curvature may be learned all is careful."""
+        trig = self.trigonometry
+        if isinstance(trig.curvature, Tensor):
+            return careful(trig, *rows)
+        return refined(partial(quick, trig), partial(careful, trig), *rows)
 
     def _transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
         """A rotation in the plane of the origin and both ends, in frames that point away from the origin; the rest stays."""
@@ -154,6 +143,76 @@ class ConstantCurvature(SpaceForm):
         return (self.n - 1) * self.trigonometry.sinc(_Polar.of(z).r)[:, 0].log()
 
 
+def _quick_dist(trig: Trigonometry, z0: Tensor, z1: Tensor) -> tuple[Tensor, Tensor]:
+    """Distances by the cosine of the angle at the origin, and where they are right."""
+    across, _ = _seen_from_origin(trig, z0, z1)
+    return across.length, across.sure
+
+
+def _quick_log(trig: Trigonometry, z0: Tensor, z1: Tensor) -> tuple[Tensor, Tensor]:
+    """Logarithms as sums of multiples of both ends, and where they are right."""
+    across, cosine = _seen_from_origin(trig, z0, z1)
+    slope, magnified = across.length / across.sine, trig.cosine(across.r0) * across.s1
+    turn = across.r0 * across.s1 / across.s0
+    outward = trig.sine(across.rise) - 2 * magnified * across.versine
+    way = (slope * (outward - turn * cosine) / across.r0) * z0 + (slope * turn / across.r1) * z1
+    size = (outward**2 + turn**2 * (1 - cosine**2)).sqrt()
+    return way, across.sure & (magnified.abs() + turn <= MAGNIFIED * size)
+
+
+def _quick_exp(trig: Trigonometry, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Ends as sums of multiples of start and velocity, and where they are right."""
+    r, speed = root(dot(z, z)), root(dot(v, v))
+    radial, start, there = dot(z, v) / r, trig.sine(r), trig.cosine(r)
+    stretch = start / r
+    square = stretch**2 * (speed - radial) * (speed + radial)
+    length = root(radial**2 + square)
+    sinc, cosine = trig.sinc(length), trig.cosine(length)
+    outwards = start * cosine + there * sinc * radial
+    sine = root(outwards**2 + sinc**2 * square)
+    scale = trig.arc(sine, there * cosine - trig.curvature * sinc * start * radial) / sine
+    turn = sinc * stretch
+    end = (scale * (outwards - turn * radial) / r) * z + (scale * turn) * v
+    most = (start * cosine).abs() + ((there * sinc).abs() + turn) * speed
+    return end, (4 * most <= MAGNIFIED * sine) & (stretch * speed <= MAGNIFIED * length)
+
+
+def _seen_from_origin(trig: Trigonometry, z0: Tensor, z1: Tensor) -> tuple["_Across", Tensor]:
+    """The side from z0 to z1, and the cosine of the angle at the origin, NaN for the origin itself."""
+    r0, r1 = root(dot(z0, z0)), root(dot(z1, z1))
+    cosine = dot(z0, z1) / (r0 * r1)
+    return _Across(trig, r0, r1, r1 - r0, 0.5 - 0.5 * cosine), cosine
+
+
+def _careful_log(trig: Trigonometry, z0: Tensor, z1: Tensor) -> Tensor:
+    of = _Triangle.of(trig, z0, z1)
+    slope = 1 / trig.sinc(of.side)
+    across = slope * of.end_sine / of.start_stretch
+    way = slope * of.outward * of.start.u + across * of.across
+    return torch.where(of.at_centre, slope * of.way_at_centre, way) if tracked(way) else way
+
+
+def _careful_exp(trig: Trigonometry, z: Tensor, v: Tensor) -> Tensor:
+    at = _Polar.of(z)
+    stretch, there = trig.sinc(at.r), trig.cosine(at.r)
+    radial, across = dot(at.u, v), stretch * rejection(v, at.d)
+    square = dot(across, across)
+    length = root(radial**2 + square)
+    sinc, cosine = trig.sinc(length), trig.cosine(length)
+    outwards = at.r * stretch * cosine + there * sinc * radial
+    # Towards the origin the two ways there nearly cancel, so that their difference is taken first.
+    inwards = trig.sine(at.r - length) + there * sinc * _ratio(square, length + radial.abs())
+    line = torch.where(radial < 0, inwards, outwards) * at.u + sinc * across
+    outward = at.r * stretch * radial
+    if tracked(line):  # at the origin directions have no gradient, but these forms have the one that is
+        centre = at.r == 0
+        line = torch.where(centre, cosine * z + sinc * v, line)
+        outward = torch.where(centre, dot(z, v), outward)
+    sine = root(dot(line, line))
+    cosine = there * cosine - trig.curvature * sinc * outward
+    return line * _ratio(trig.arc(sine, cosine), sine)
+
+
 @dataclass(frozen=True)
 class _Polar:
     """Points z `(N, n)`: radius `r` `(N, 1)`, a vector `d` along z, which at the origin is the first axis, and its `size`."""
@@ -174,6 +233,67 @@ class _Polar:
             return _Polar(r, z, r)
         axis = F.one_hot(torch.zeros_like(z[:, 0], dtype=torch.int64), z.shape[-1])
         return _Polar(r, torch.where(r > 0, z, axis.to(z)), torch.where(r > 0, r, 1.0))
+
+
+@dataclass(frozen=True)
+class _Across:
+    """The side across from the origin in triangles whose other sides are `r0` and `r1`, with their difference `rise` and
+    `versine = sin^2(phi / 2)` of the angle between them, all `(N, 1)`."""
+
+    trig: Trigonometry
+    r0: Tensor
+    r1: Tensor
+    rise: Tensor
+    versine: Tensor
+
+    @cached_property
+    def s0(self) -> Tensor:
+        """`s(r_0)`."""
+        return self.trig.sine(self.r0)
+
+    @cached_property
+    def s1(self) -> Tensor:
+        """`s(r_1)`."""
+        return self.trig.sine(self.r1)
+
+    @cached_property
+    def products(self) -> Tensor:
+        """`s(r_0) s(r_1)`, which magnifies the angle."""
+        return self.s0 * self.s1
+
+    @property
+    def endless(self) -> bool:
+        """Whether the curvature is known not to be positive."""
+        return not isinstance(self.trig.curvature, Tensor) and self.trig.curvature <= 0
+
+    @cached_property
+    def square(self) -> Tensor:
+        """`s(d / 2)^2`."""
+        return self.trig.sine(0.5 * self.rise) ** 2 + self.products * self.versine
+
+    @cached_property
+    def rest(self) -> Tensor:
+        """`c(d / 2)^2`."""
+        trig = self.trig
+        if self.endless:
+            return 1 - trig.curvature * self.square
+        return trig.cosine(0.5 * (self.r0 + self.r1)) ** 2 + trig.curvature * self.products * (1 - self.versine)
+
+    @property
+    def length(self) -> Tensor:
+        """The distance d."""
+        return 2 * self.trig.arc(root(self.square), self.square if self.endless else root(self.rest))
+
+    @property
+    def sine(self) -> Tensor:
+        """`s(d)`."""
+        return 2 * root(self.square) * root(self.rest)
+
+    @property
+    def sure(self) -> Tensor:
+        """Whether d is right to a few roundings although the versine may be off by one of 1."""
+        sure = self.products <= MAGNIFIED * self.square
+        return sure if self.endless else sure & (self.trig.curvature * self.products <= MAGNIFIED * self.rest)
 
 
 @dataclass(frozen=True)
@@ -202,10 +322,6 @@ class _Triangle:
         return self.trig.sinc(self.start.r)
 
     @cached_property
-    def start_sine(self) -> Tensor:
-        return self.start.r * self.start_stretch
-
-    @cached_property
     def end_sine(self) -> Tensor:
         return self.trig.sine(self.end.r)
 
@@ -218,16 +334,11 @@ class _Triangle:
     @cached_property
     def side(self) -> Tensor:
         """Distance of both ends, `(N, 1)`."""
-        trig, curvature = self.trig, self.trig.curvature
-        products = self.start_sine * self.end_sine
-        square = trig.sine(0.5 * self.rise) ** 2 + products * self.versine
-        if tracked(square):
-            square = torch.where(self.at_centre, self._from_centre, square)
-        if not isinstance(curvature, Tensor) and curvature <= 0:
-            return 2 * trig.arc(root(square), square)
-        rest = trig.cosine(0.5 * (self.start.r + self.end.r)) ** 2 + curvature * products * (1 - self.versine)
-        if tracked(square):
-            rest = torch.where(self.at_centre, rest.detach() - curvature * (square - square.detach()), rest)
+        trig, across = self.trig, _Across(self.trig, self.start.r, self.end.r, self.rise, self.versine)
+        if not tracked(across.square):
+            return across.length
+        square = torch.where(self.at_centre, self._from_centre, across.square)
+        rest = torch.where(self.at_centre, across.rest.detach() - trig.curvature * (square - square.detach()), across.rest)
         return 2 * trig.arc(root(square), root(rest))
 
     @cached_property

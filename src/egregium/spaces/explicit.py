@@ -6,13 +6,26 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
-from torch.autograd.forward_ad import unpack_dual
 
 from egregium.errors import OptionError
 from egregium.numerics.planes import plane
+from egregium.numerics.refined import tracked
 from egregium.spaces.points import require_points
 
-PIECE = 1 << 16  # numbers of a tensor at a time, where no gradients are recorded
+PIECE = 1 << 17  # numbers of a tensor at a time, where no gradients are recorded
+SHORT = 8  # numbers of a row up to which torch works on rows slower than on coordinates
+
+
+def by_coordinate(rows: Tensor) -> Tensor:
+    """Rows `(N, n)` in float64 of which, where they are short, each coordinate lies together, which torch is faster at.
+
+    The axis of length 1 is for torch, whose copy of transposed matrices is four times slower than that of anything else.
+    """
+    if rows.shape[-1] > SHORT:
+        return rows.double().contiguous()
+    if rows.dtype == torch.float64 and rows.T.is_contiguous():
+        return rows
+    return rows.new_empty((1, *rows.shape[::-1]), dtype=torch.float64).copy_(rows.T[None])[0].T
 
 
 class Explicit(ABC):
@@ -196,23 +209,15 @@ class Explicit(ABC):
         rows = [one.reshape(-1, self.width) for one in given]
 
         def of(piece: Sequence[Tensor]) -> Tensor:
-            columns = [_by_coordinate(one) for one in piece]
-            self.require_inside(*columns[: len(points)])
-            return rule(*columns)
+            arranged = [by_coordinate(one) for one in piece]
+            self.require_inside(*arranged[: len(points)])
+            return rule(*arranged)
 
         if torch.is_grad_enabled() and any(map(tracked, given)):
             value = of(rows).to(given[0].dtype)
         else:
             value = _in_pieces(of, rows, max(1, PIECE // self.width))
         return value.reshape((*given[0].shape[:-1], *value.shape[1:]))
-
-
-def _by_coordinate(rows: Tensor) -> Tensor:
-    """Rows `(N, n)` in float64 of which each coordinate lies together: sums over few coordinates are then ten times as fast.
-
-    The axis of length 1 is for torch, whose copy of transposed matrices is four times slower than that of anything else.
-    """
-    return rows.new_empty((1, *rows.shape[::-1]), dtype=torch.float64).copy_(rows.T[None])[0].T
 
 
 def _in_pieces(rule: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor], size: int) -> Tensor:
@@ -224,11 +229,6 @@ def _in_pieces(rule: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor
             value = rows[0].new_empty((number, *part.shape[1:]))
         value[None, start : start + size] = part[None]
     return value
-
-
-def tracked(x: Tensor) -> bool:
-    """Whether derivatives through x are asked for, backwards or forwards."""
-    return x.requires_grad or unpack_dual(x).tangent is not None
 
 
 def root(x: Tensor) -> Tensor:

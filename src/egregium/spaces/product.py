@@ -12,7 +12,7 @@ from torch import Tensor
 from egregium.errors import OptionError, ShapeError
 from egregium.numerics.blocks import block_diagonal
 from egregium.protocols import Composite
-from egregium.spaces.explicit import Explicit
+from egregium.spaces.explicit import SHORT, Explicit, by_coordinate
 from egregium.spaces.points import require_points
 
 MOST_WAYS = 8  # round the circles of a product, that are tried together
@@ -195,16 +195,16 @@ class Product(Factored, Explicit):
         return block_diagonal([space._frame(part) for space, (part,) in self._each(z)])
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return self.combined([space._dist(*parts) for space, parts in self._each(z0, z1)])
+        return self.combined([space._dist(*parts) for space, parts in self._apart(z0, z1)])
 
     def _exp(self, z: Tensor, v: Tensor) -> Tensor:
-        return _beside([space._exp(*parts) for space, parts in self._each(z, v)])
+        return _beside([space._exp(*parts) for space, parts in self._apart(z, v)])
 
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return _beside([space._log(*parts) for space, parts in self._each(z0, z1)])
+        return _beside([space._log(*parts) for space, parts in self._apart(z0, z1)])
 
     def _transport(self, z0: Tensor, z1: Tensor, v: Tensor) -> Tensor:
-        return _beside([space._transport(*parts) for space, parts in self._each(z0, z1, v)])
+        return _beside([space._transport(*parts) for space, parts in self._apart(z0, z1, v)])
 
     def _log_volume(self, z: Tensor) -> Tensor:
         require_riemannian(self)
@@ -221,6 +221,10 @@ class Product(Factored, Explicit):
     def _jacobi_operator(self, z: Tensor, v: Tensor, u: Tensor) -> Tensor:
         require_riemannian(self)
         return torch.cat([space._jacobi_operator(*parts) for space, parts in self._each(z, v, u)], -1)
+
+    def _apart(self, *points: Tensor) -> list[tuple[Explicit, list[Tensor]]]:
+        """Every factor with its part of the rows, arranged for it."""
+        return [(space, [by_coordinate(part) for part in parts]) for space, parts in self._each(*points)]
 
 
 @dataclass(frozen=True, repr=False, init=False)
@@ -256,5 +260,6 @@ def _norm(lengths: Tensor) -> Tensor:
 
 
 def _beside(parts: Sequence[Tensor]) -> Tensor:
-    """Rows `(N, *)` side by side, of which each coordinate lies together."""
-    return torch.cat([part.T for part in parts]).T
+    """Rows `(N, *)` side by side, arranged as these are."""
+    wide = sum(part.shape[-1] for part in parts) > SHORT
+    return torch.cat(list(parts), -1) if wide else torch.cat([part.T for part in parts]).T

@@ -8,14 +8,16 @@ from torch import Tensor
 
 from egregium.errors import OptionError, TensorError
 from egregium.numerics.compensated import dot
+from egregium.numerics.refined import refined, tracked
 from egregium.numerics.reflection import mirrored
 from egregium.numerics.trigonometry import Trigonometry
-from egregium.spaces.explicit import require_dimension, require_number, root, tracked
+from egregium.spaces.explicit import require_dimension, require_number, root
 from egregium.spaces.immersed import Immersed
 from egregium.spaces.space_form import SpaceForm
 
 UNIT = Trigonometry(1.0)
 TINY = torch.finfo(torch.float64).tiny
+NEAR = 0.95  # cosine from which on angles are not taken from it
 OFF = 1e-3  # by which the length of a unit vector may be off: rounding of half precision
 
 
@@ -126,14 +128,17 @@ class Sphere(SpaceForm, Immersed):
         return mirrored(_unit(z)[:, None].expand_as(axes), axes).mT / self.radius
 
     def _dist(self, z0: Tensor, z1: Tensor) -> Tensor:
-        return self.radius * _angle(*_chords(z0, z1))[:, 0]
+        return self.radius * refined(_angle_of_cosine, lambda x, y: _angle(*_chords(x, y)), z0, z1)[:, 0]
 
     def _exp(self, z: Tensor, v: Tensor) -> Tensor:
-        z, v = _unit(z), _across(v, z)
+        v = _across(v, z)
         angle = root(dot(v, v))
-        return _unit(angle.cos() * z + UNIT.sinc(angle) * v)
+        return (angle.cos() / dot(z, z).sqrt()) * z + UNIT.sinc(angle) * v
 
     def _log(self, z0: Tensor, z1: Tensor) -> Tensor:
+        return refined(_way_of_cosine, self._way, z0, z1)
+
+    def _way(self, z0: Tensor, z1: Tensor) -> Tensor:
         chords = _chords(z0, z1)
         way = _angle(*chords) * self._direction(z0, *chords)
         if tracked(way):  # between equal points directions have no gradient, but the logarithm has
@@ -160,6 +165,20 @@ class Sphere(SpaceForm, Immersed):
     def _log_volume(self, z: Tensor) -> Tensor:
         """Against the area of the unit sphere."""
         return torch.full_like(z[:, 0], self.n * math.log(self.radius))
+
+
+def _angle_of_cosine(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Angles `(N, 1)`, and where they are right."""
+    cosine = dot(x, y) / (dot(x, x) * dot(y, y)).sqrt()
+    return cosine.acos(), cosine.abs() < NEAR
+
+
+def _way_of_cosine(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Tangent vectors at x towards y as long as the angle, and where they are right."""
+    long, wide = dot(x, x).sqrt(), dot(y, y).sqrt()
+    cosine = dot(x, y) / (long * wide)
+    slope = cosine.acos() / ((1 - cosine) * (1 + cosine)).sqrt()
+    return (slope / wide) * y - (slope * cosine / long) * x, cosine.abs() < NEAR
 
 
 def _chords(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
