@@ -76,8 +76,10 @@ def _refined(difference: Tensor, moved: Tensor, directions: Tensor) -> Lines:
     """Each vector on its nearest line, and the lines' directions from all on them."""
     line = torch.full((len(difference),), -1)
     line[moved] = (difference[moved] @ directions).abs().argmax(1)
-    each = [difference[line == k] for k in range(directions.shape[1])]
-    directions = torch.stack([torch.linalg.eigh(some.T @ some).eigenvectors[:, -1] for some in each], 1)
+    for _ in range(2):  # of the power method: the others are rounding
+        each = [difference[line == k] for k in range(directions.shape[1])]
+        directions = torch.stack([some.T @ (some @ u) for some, u in zip(each, directions.T, strict=True)], 1)
+        directions = directions / torch.linalg.vector_norm(directions, dim=0)
     directions = directions * directions.gather(0, directions.abs().argmax(0, keepdim=True)).sign()
     singular = torch.linalg.svdvals(directions)
     if float(singular[-1]) < INDEPENDENT * float(singular[0]):

@@ -122,7 +122,7 @@ def linear_oracle(
     encoder = torch.linalg.pinv(lines.directions)
     noise = before @ encoder.T
     offset = (before - noise @ lines.directions.T).mean(0)
-    _require_span(before - offset - noise @ lines.directions.T, error)
+    _require_span(before - offset - noise @ lines.directions.T, error * float(torch.linalg.cond(lines.directions)))
     scale = noise.std(0)
     noise = noise / scale
     moved = (after @ encoder.T / scale).gather(1, lines.line.clamp_min(0)[:, None])[:, 0]
