@@ -43,8 +43,8 @@ def graph_edit_distance(true: DAG, found: DAG) -> int:
     _require_equal_size(true, found)
     if true.n > LARGEST:
         raise OptionError(
-            f"graph_edit_distance tries all relabellings, of at most {LARGEST} variables; got {true.n}: align the variables with "
-            "spearman_mcc and use structural_hamming_distance."
+            f"graph_edit_distance tries all relabellings, of at most {LARGEST} variables; got {true.n}: align the variables "
+            "with spearman_mcc and use structural_hamming_distance."
         )
     orders = torch.tensor(list(permutations(range(true.n))))
     flat = (orders[:, :, None] * true.n + orders[:, None, :]).flatten(1)

@@ -1,8 +1,8 @@
 r"""Weights of a linear structural model, from noises before, and noise encodings after, perfect atomic interventions.
 
-With `z = W z + e`, `T = (I - W)^-1` holds the total effects: `z = T e`, with 1 on its diagonal. A perfect intervention sets the
-target to a value `h` that is independent of all noises. Nothing that the target depends on moves, so that its noise encoding, the
-noise which the model that was not intervened on needs for `h`, is
+With `z = W z + e`, `T = (I - W)^-1` holds the total effects: `z = T e`, with 1 on its diagonal. A perfect intervention sets
+the target to a value `h` that is independent of all noises. Nothing that the target depends on moves, so that its noise
+encoding, the noise which the model that was not intervened on needs for `h`, is
 
     e_after_i = h - sum_j W_ij z_j = h - sum_(k != i) T_ik e_k.
 
@@ -43,7 +43,7 @@ class Moments:
 
     @classmethod
     def from_pairs(cls, noise: Tensor, after: Tensor, target: Tensor) -> "Moments":
-        """Of noises `(N, n)` before, the target's noise encoding `(N,)` after, and the target `(N,)` in 0 .. n - 1 (-1: none)."""
+        """Of noises `(N, n)` before, the target's encoding `(N,)` after, and the target `(N,)` in 0 .. n - 1 (-1: none)."""
         rows = [target == i for i in range(noise.shape[1])]
         parts = [(noise[some] - noise[some].mean(0), after[some] - after[some].mean()) for some in rows]
         return cls(
@@ -65,8 +65,8 @@ class LinearMechanisms:
 
     Attributes:
         weights: `(n, n)`, entry (i, j) that of the parent j of i; 0 where there is no edge.
-        standard_errors: `(n, n)`, of an edge's weight; without an edge, of the weight that it would have if it alone were added.
-            NaN on the diagonal.
+        standard_errors: `(n, n)`, of an edge's weight; without an edge, of the weight that it would have if it alone were
+            added. NaN on the diagonal.
         graph: the edges.
     """
 
@@ -78,9 +78,9 @@ class LinearMechanisms:
 def fit_mechanisms(moments: Moments, threshold: float) -> LinearMechanisms:
     """Graph and weights: an edge where the weight is more than `threshold` standard errors from 0, given all others.
 
-    From the graph with all edges that the causal order allows, the least significant is taken away, again and again; then the rest
-    is fitted by maximum likelihood, and an edge that would now be significant comes back. Cost: O(n^6) operations, few of them
-    in Python: milliseconds to n = 10, half a second at n = 30.
+    From the graph with all edges that the causal order allows, the least significant is taken away, again and again; then the
+    rest is fitted by maximum likelihood, and an edge that would now be significant comes back, once at most. Every edge of the
+    result is significant. Cost: O(n^6) operations, few of them in Python: 0.05 s at n = 10, 0.5 s at n = 30.
     """
     likelihood = _Likelihood.saturated(moments)
     order = likelihood.order
@@ -115,7 +115,7 @@ def _most_significant(score: Tensor, edges: list[Edge], returned: Iterable[Edge]
 
 @dataclass(frozen=True)
 class _Likelihood:
-    """The n regressions: moments, the variance of each intervention's law, the total effects found without any graph, an order."""
+    """The n regressions: their moments, the variance of each intervention's law, and a causal order."""
 
     moments: Moments
     variance: Tensor  # (n,)
@@ -224,8 +224,8 @@ def total_effects(weights: Tensor) -> Tensor:
 def _causal_order(significance: Tensor) -> list[int]:
     """Causes first: again and again the variable on which the noises of all that are left have the least effect.
 
-    `significance` `(n, n)` are squares of the total effects in standard errors. An effect of an ancestor may cancel along two paths,
-    but then one of a variable between does not, so that the order holds in unfaithful models too.
+    `significance` `(n, n)` are squares of the total effects in standard errors. An effect of an ancestor may cancel along two
+    paths, but then one of a variable between does not, so that the order holds in unfaithful models too.
     """
     order, left = [], list(range(len(significance)))
     while left:

@@ -15,12 +15,16 @@ from torch import Tensor
 from egregium.errors import ModelError
 
 FEWEST = 3  # pairs on a line: two may agree by chance in the plane, and none do under nonlinear mixing
+ADVICE = (
+    "Either the mixing is not linear, or interventions move several variables at once, or there are too few pairs, or rtol is too "
+    "small for the noise of the observations. For nonlinear mixing train an ILCM instead."
+)
 INDEPENDENT = 1e-10  # least singular value of unit directions, relative to the largest
 
 
 @dataclass(frozen=True)
 class Lines:
-    """Unit `directions` `(D, n)` of the lines, and on which each difference lies: `line` `(N,)`, -1 for none (no difference)."""
+    """Unit `directions` `(D, n)` of the lines, and on which each difference lies: `line` `(N,)`, -1 for 0, on none."""
 
     directions: Tensor
     line: Tensor
@@ -46,7 +50,8 @@ def find_lines(difference: Tensor, error: Tensor, n: int | None = None) -> Lines
 
     Raises: `ModelError` if the vectors lie on no n lines, or on lines that are not independent.
 
-    >>> found = find_lines(torch.tensor([[1.0, 0], [2, 2], [0, 0], [-3, 0], [1, 1], [2, 0], [3, 3]]).double(), torch.full((7,), 1e-9))
+    >>> vectors = torch.tensor([[1.0, 0], [2, 2], [0, 0], [-3, 0], [1, 1], [2, 0], [3, 3]], dtype=torch.float64)
+    >>> found = find_lines(vectors, torch.full((7,), 1e-9))
     >>> found.n, found.line.tolist()
     (2, [1, 0, -1, 1, 0, 1, 0])
     """
@@ -60,8 +65,10 @@ def find_lines(difference: Tensor, error: Tensor, n: int | None = None) -> Lines
         found.append(direction)
         left = left[beside]
     if not found or (n is not None and len(found) != n):
-        raise ModelError(f"the differences lie on {len(found)} lines where {n or 'at least 1'} were expected: each variable needs "
-                         "interventions on it alone.")  # fmt: skip
+        raise ModelError(
+            f"the differences x_after - x lie on {len(found)} lines through 0, and {n or 'at least 1'} were expected: each variable "
+            "needs interventions on it alone."
+        )
     return _refined(difference, moved, torch.stack(found, 1))
 
 
@@ -91,15 +98,13 @@ def _require_room(left: int, moved: int, found: int, most: int) -> None:
     if found == most:
         raise ModelError(
             f"the differences x_after - x do not lie on {most} lines through 0: {left} of {moved} lie on none of the first {most} "
-            "found. Either the mixing is not linear, or the interventions move several variables at once, or rtol is too small "
-            "for the noise of the observations. For nonlinear mixing train an ILCM instead."
+            f"found. {ADVICE}"
         )
 
 
 def _require_company(together: int, left: int, found: int) -> None:
     if together < FEWEST:
         raise ModelError(
-            f"the differences x_after - x do not lie on lines through 0: after {found} lines, only {together} of the {left} that "
-            f"are left share the direction of the longest, and a line needs {FEWEST}. Either the mixing is not linear, or there "
-            "are too few pairs, or rtol is too small for the noise of the observations. For nonlinear mixing train an ILCM instead."
+            f"the differences x_after - x do not lie on lines through 0: after {found} lines, {together} of the {left} that are "
+            f"left have the direction of the longest, and a line needs {FEWEST}. {ADVICE}"
         )

@@ -96,8 +96,8 @@ def linear_oracle(
 
     Cost: O(N n (D + n)) operations, and those of `fit_mechanisms`.
 
-    Raises: `ShapeError`, `TensorError` (NaN, too few pairs of a target), `OptionError`; `ModelError` where the differences lie on
-    no n independent lines, as after nonlinear mixing, or where observations vary in a direction in which no intervention did.
+    Raises: `ShapeError`, `TensorError` (NaN, too few pairs of a target), `OptionError`; `ModelError` where the differences lie
+    on no n independent lines, as after nonlinear mixing, or where observations vary where no intervention moves them.
 
     References: the setting is that of Brehmer et al. 2022 (arXiv 2203.16437), who proved that it is identifiable.
 
@@ -164,14 +164,14 @@ def _require_pairs(lines: Lines) -> None:
     pairs = lines.line[lines.line >= 0].bincount(minlength=lines.n)
     if int(pairs.min()) < lines.n + 2:
         raise TensorError(
-            f"each of {lines.n} variables must be the target of at least {lines.n + 2} pairs; one is that of {int(pairs.min())}: "
-            "give more pairs."
+            f"each of {lines.n} variables must be the target of at least {lines.n + 2} pairs; one is that of "
+            f"{int(pairs.min())}: give more pairs."
         )
 
 
 def _require_span(beside: Tensor, error: Tensor) -> None:
     if float(beside.square().mean(0).sum().sqrt()) > float(error.square().mean().sqrt()):
         raise ModelError(
-            "observations vary in a direction in which no intervention moves them: some variable is never intervened on (then the "
-            "causal variables are not identifiable), or the mixing is not linear."
+            "observations vary in a direction in which no intervention moves them: some variable is never intervened on (then "
+            "the causal variables are not identifiable), or the mixing is not linear."
         )
