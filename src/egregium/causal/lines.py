@@ -16,8 +16,8 @@ from egregium.errors import ModelError
 
 FEWEST = 3  # pairs on a line: two may agree by chance in the plane, and none do under nonlinear mixing
 ADVICE = (
-    "Either the mixing is not linear, or interventions move several variables at once, or there are too few pairs, or rtol is too "
-    "small for the noise of the observations. For nonlinear mixing train an ILCM instead."
+    "Either the mixing is not linear, or interventions move several variables at once, or there are too few pairs, or rtol is "
+    "too small for the noise of the observations. For nonlinear mixing train an ILCM instead."
 )
 INDEPENDENT = 1e-10  # least singular value of unit directions, relative to the largest
 
@@ -66,8 +66,8 @@ def find_lines(difference: Tensor, error: Tensor, n: int | None = None) -> Lines
         left = left[beside]
     if not found or (n is not None and len(found) != n):
         raise ModelError(
-            f"the differences x_after - x lie on {len(found)} lines through 0, and {n or 'at least 1'} were expected: each variable "
-            "needs interventions on it alone."
+            f"the differences x_after - x lie on {len(found)} lines through 0, and {n or 'at least 1'} were expected: each "
+            "variable needs interventions on it alone."
         )
     return _refined(difference, moved, torch.stack(found, 1))
 
@@ -97,14 +97,14 @@ def _refined(difference: Tensor, moved: Tensor, directions: Tensor) -> Lines:
 def _require_room(left: int, moved: int, found: int, most: int) -> None:
     if found == most:
         raise ModelError(
-            f"the differences x_after - x do not lie on {most} lines through 0: {left} of {moved} lie on none of the first {most} "
-            f"found. {ADVICE}"
+            f"the differences x_after - x do not lie on {most} lines through 0: {left} of {moved} lie on none of the first "
+            f"{most} found. {ADVICE}"
         )
 
 
 def _require_company(together: int, left: int, found: int) -> None:
     if together < FEWEST:
         raise ModelError(
-            f"the differences x_after - x do not lie on lines through 0: after {found} lines, {together} of the {left} that are "
-            f"left have the direction of the longest, and a line needs {FEWEST}. {ADVICE}"
+            f"the differences x_after - x do not lie on lines through 0: after {found} lines, {together} of the {left} that "
+            f"are left have the direction of the longest, and a line needs {FEWEST}. {ADVICE}"
         )
