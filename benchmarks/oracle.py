@@ -4,10 +4,10 @@
     python benchmarks/oracle.py --sizes 4 --seeds 3
     python benchmarks/oracle.py --quick             a smoke run: two small graphs
 
-Linear additive-noise models: an edge between each pair with probability 1/2, weights `+-(1 + 0.3 N(0, 1))`, noises and intervened
-values N(0, 1), targets uniform on none and each variable, 40,000 pairs, `x = R z` with R from the Haar law of SO(n), float64.
-A missed edge is printed as its true weight in standard errors. Seconds are of the wall, of `linear_oracle` alone, on one thread.
-The last table bends the mixing, `x = R z + b tanh(R z)`: there the oracle must refuse.
+Linear additive-noise models: an edge between each pair with probability 1/2, weights `+-(1 + 0.3 N(0, 1))`, noises and
+intervened values N(0, 1), targets uniform on none and each variable, 40,000 pairs, `x = R z` with R from the Haar law of SO(n),
+float64. A missed edge is printed as its true weight in standard errors. Seconds are of the wall, of `linear_oracle` alone, on
+one thread. The last table bends the mixing, `x = R z + b tanh(R z)`: there the oracle must refuse.
 """
 
 import argparse
@@ -44,7 +44,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Trial:
-    """What the oracle found of one model, its scores, the time it took, and true weights over standard errors of missed edges."""
+    """A model, how well the oracle found it, the time it took, and true weights over standard errors of missed edges."""
 
     n: int
     seed: int
@@ -136,9 +136,9 @@ def summary(trials: Sequence[Trial]) -> str:
     rows: list[Sequence[str]] = [head]
     for n in dict.fromkeys(one.n for one in trials):
         of = [one for one in trials if one.n == n]
-        d, top, mcc, hit = zip(*((*_disentanglement(one), one.scores.alignment.mcc, one.scores.target_accuracy or 0) for one in of),
-                               strict=True)  # fmt: skip
-        shd = [one.scores.shd or 0 for one in of]
+        d, top = zip(*(_disentanglement(one) for one in of), strict=True)
+        mcc, shd = [one.scores.alignment.mcc for one in of], [one.scores.shd or 0 for one in of]
+        hit = [one.scores.target_accuracy or 0 for one in of]
         rows.append((
             str(n), str(len(of)), f"{min(d):.4f}, {statistics.median(d):.4f} ({min(top):.4f}, {statistics.median(top):.4f})",
             f"{min(mcc):.5f}, {statistics.median(mcc):.5f}", f"{statistics.median(shd):g}, {max(shd)}",

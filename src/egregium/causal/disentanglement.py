@@ -12,7 +12,7 @@ from egregium.errors import OptionError
 
 TRAINING, TEST = 5000, 4000
 ROWS = 200
-TREES = {"n_estimators": 10, "max_depth": 4, "learning_rate": 0.5}
+TREES = {"n_estimators": 15, "max_depth": 3, "learning_rate": 0.4}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,18 +37,19 @@ def dci(z_true: Tensor, z_found: Tensor, *, training: int = TRAINING, test: int 
 
     With `I` the importance `(found, true)` and `H_n` the entropy to base n, `D = sum_i rho_i (1 - H_n(I_ij / sum_j I_ij))`,
     `rho_i` the share of found variable i in the importance of all; C the same with rows and columns exchanged. Importance is
-    the fall of variance in gradient-boosted regression trees, one ensemble a true variable: 10 trees of depth 4 at rate 0.5.
+    the fall of variance in gradient-boosted regression trees, one ensemble a true variable: 15 trees of depth 3 at rate 0.4.
     Trees see ranks of found variables only, so that monotone maps of each change nothing but for reflections at ties.
 
-    The truth itself does not reach 1: where a leaf holds few samples another variable cuts them as well. At n = 2, 4 and 10 it
-    has D from 0.9993 to 1.0000 with 5,000 training samples, informativeness 0.9995. More trees gain nothing there.
+    The truth itself does not reach 1: what is left after some trees is a sawtooth, which a correlated variable cuts as well.
+    With 5,000 training samples it has D and C from 0.9995 to 1.0000 at n = 2, 4, 8, 10 and informativeness 0.998; with 20
+    trees at rate 0.5 the latter is 0.999 and D from 0.9993, and 10 deeper ones come to 0.9991.
 
     Args:
         z_true, z_found: `(N, n)`, of the same observations, n >= 2; at least 200 rows.
         training, test: how many rows, the first ones and the next ones, are used at most; with fewer rows in the same ratio.
         seed: of the order in which trees try variables of equal merit.
 
-    Cost: n ensembles on n variables: 0.5 s at n = 4, 3 s at n = 10.
+    Cost: n ensembles on n variables: 0.5 s at n = 4, 2.5 s at n = 10.
 
     Raises: `ShapeError` for unequal shapes; `TensorError` for NaN, too few rows, constant columns; `OptionError`.
 
