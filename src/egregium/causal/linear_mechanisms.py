@@ -28,6 +28,7 @@ from egregium.causal.dag import DAG
 STEPS = 100
 SETTLED = 1e-6  # standard errors by which the last step moves a weight
 HALVINGS = 30
+LEAST = 1e-12  # variance of an intervention's law, in units of the noise's: below, the law is one value up to rounding
 
 Edge = tuple[int, int]  # child, parent: as weights are numbered
 
@@ -129,7 +130,8 @@ class _Likelihood:
             others = [k for k in range(n) if k != i]
             inverse = torch.linalg.inv(moments.gram[i][others][:, others])
             slope = inverse @ moments.cross[i, others]
-            variance.append((moments.square[i] - slope @ moments.cross[i, others]) / (moments.pairs[i] - n))
+            square = moments.square[i] - slope @ moments.cross[i, others]
+            variance.append((square / (moments.pairs[i] - n)).clamp_min(LEAST))
             row = torch.zeros(n, dtype=torch.float64)
             row[others] = slope**2 / (variance[i] * inverse.diagonal())
             significance.append(row)
@@ -187,7 +189,7 @@ class _Likelihood:
         """Edges left when the least significant goes, again and again, the others following as the information tells."""
         at = _places(edges, len(weights))
         left, value = list(range(len(edges))), weights.flatten()[at]
-        covariance = torch.linalg.inv(self.slope(weights)[1][at][:, at]) if edges else value
+        covariance = torch.linalg.inv(self.slope(weights)[1][at][:, at])
         while left:
             score = value.abs() / covariance.diagonal().sqrt()
             least = int(score.argmin())
@@ -207,9 +209,9 @@ class _Likelihood:
         gradient, information = self.slope(weights)
         at = _places(edges, n)
         crossed = information[:, at]
-        inverse = torch.linalg.inv(crossed[at]) if edges else crossed[at]
+        inverse = torch.linalg.inv(crossed[at])
         kept = information.diagonal() - ((crossed @ inverse) * crossed).sum(1)
-        kept[at] = 1 / inverse.diagonal() if edges else kept[at]
+        kept[at] = 1 / inverse.diagonal()
         score = gradient / kept.sqrt()
         score[at] = weights.flatten()[at] * kept[at].sqrt()
         errors = kept.rsqrt().reshape(n, n).clone()

@@ -9,7 +9,8 @@ from egregium.causal.checks import require_samples
 from egregium.causal.dag import DAG
 from egregium.causal.linear_mechanisms import LinearMechanisms, Moments, fit_mechanisms, total_effects
 from egregium.causal.lines import Lines, find_lines
-from egregium.errors import ModelError, OptionError, TensorError
+from egregium.errors import ModelError, OptionError, ShapeError, TensorError
+from egregium.spaces.points import require_points
 
 ROUNDING = 64  # eps of the observations' dtype: n products are added for each number of x
 THRESHOLD = 4.0
@@ -52,16 +53,27 @@ class LinearOracle:
         return self.directions @ (torch.eye(self.n).to(self.weights) - self.weights)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Causal variables `(N, n)` of observations `(N, D)`."""
+        """Causal variables `(N, n)` of observations `(N, D)`. Raises: `ShapeError`, `TensorError`."""
+        require_points(x, width=len(self.directions), names="x")
         return (x - self.offset) @ torch.linalg.pinv(self.mixing).T
 
     def decode(self, z: Tensor) -> Tensor:
-        """Observations `(N, D)` of causal variables `(N, n)`."""
+        """Observations `(N, D)` of causal variables `(N, n)`. Raises: `ShapeError`, `TensorError`."""
+        require_points(z, width=self.n, names="z")
         return z @ self.mixing.T + self.offset
 
     def counterfactual(self, x: Tensor, target: int, value: Tensor) -> Tensor:
-        """Observations `(N, D)` had variable `target` been set to `value` `(N,)`, the other noises being what they were."""
+        """Observations `(N, D)` had variable `target` (from 0 on) been set to `value` `(N,)`, other noises being what they were.
+
+        Raises: `ShapeError`, `TensorError`; `OptionError` for what is no variable.
+        """
+        if not 0 <= target < self.n:
+            raise OptionError(f"counterfactual(target=) is a variable from 0 to {self.n - 1}; got {target!r}.")
         z = self.encode(x)
+        if value.shape != z.shape[:1]:
+            raise ShapeError(
+                f"counterfactual(value=) must have shape ({len(z)},), one an observation; got {tuple(value.shape)}."
+            )
         return x + (value - z[:, target])[:, None] * self.directions[:, target]
 
     def __repr__(self) -> str:
