@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from egregium.causal import DAG, spearman_mcc
@@ -11,6 +11,7 @@ from egregium.errors import OptionError, ShapeError, TensorError
 Z = torch.randn(400, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
+@settings(max_examples=10)
 @given(st.permutations(range(4)))
 def test_permutations_and_monotone_maps_change_nothing(order: list[int]) -> None:
     maps = torch.stack([Z[:, 0].exp(), -Z[:, 1].sinh(), Z[:, 2] ** 3, 2 - Z[:, 3]], 1)

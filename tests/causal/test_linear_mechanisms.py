@@ -28,13 +28,13 @@ def test_graph_and_weights_are_found(pairs) -> None:
 
 
 def test_standard_errors_are_those_of_the_estimates(pairs) -> None:
-    """Over 60 data sets the deviations in standard errors have variance 1: 240 squares, so to 0.09 (1 standard error)."""
+    """Over 40 data sets the deviations in standard errors have variance 1: 160 squares, so to 0.11 (1 standard error)."""
     edges, deviations = torch.tensor(DIAMOND) != 0, []
-    for seed in range(60):
+    for seed in range(40):
         truth = pairs(DIAMOND, 2000, seed)
         found = fit_mechanisms(moments(truth), 4.0)
         deviations.append(((found.weights - truth.weights) / found.standard_errors)[edges])
-    assert float(torch.cat(deviations).square().mean()) == pytest.approx(1, abs=0.28)
+    assert float(torch.cat(deviations).square().mean()) == pytest.approx(1, abs=0.33)
 
 
 def test_absent_edges_are_taken_for_edges_as_rarely_as_the_threshold_says(pairs) -> None:
@@ -76,7 +76,7 @@ def test_gradient_and_information_are_those_of_the_loss(pairs) -> None:
     slope = jacobian(likelihood.loss, start)
     torch.testing.assert_close(gradient.reshape(4, 4), -slope, rtol=1e-9, atol=1e-6)
     at_best = likelihood.refined(start, [(1, 0), (2, 0), (3, 1), (3, 2)])
-    curved = hessian(likelihood.loss, at_best).reshape(16, 16)
+    curved = torch.as_tensor(hessian(likelihood.loss, at_best)).reshape(16, 16)
     at = torch.tensor([4, 8, 13, 14])
     information = likelihood.slope(at_best)[1]
     assert float((curved - information)[at][:, at].norm() / information[at][:, at].norm()) < 0.05  # residuals of mean 0
