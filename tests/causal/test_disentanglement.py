@@ -29,7 +29,7 @@ def test_one_that_tells_of_two_is_entangled_though_both_are_complete() -> None:
     other = torch.randn(len(Z), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     found = dci(Z, torch.stack([Z[:, 0] + Z[:, 1], Z[:, 2], other], 1))
     assert found.disentanglement == pytest.approx(0.58, abs=0.1)
-    assert found.completeness > 0.85
+    assert found.completeness > 0.75
 
 
 def test_what_is_not_told_is_not_informed() -> None:

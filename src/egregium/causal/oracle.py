@@ -63,7 +63,7 @@ class LinearOracle:
         return z @ self.mixing.T + self.offset
 
     def counterfactual(self, x: Tensor, target: int, value: Tensor) -> Tensor:
-        """Observations `(N, D)` had variable `target` (from 0 on) been set to `value` `(N,)`, other noises being what they were.
+        """Observations `(N, D)` had variable `target`, counted from 0, been set to `value` `(N,)`, all other noises kept.
 
         Raises: `ShapeError`, `TensorError`; `OptionError` for what is no variable.
         """
