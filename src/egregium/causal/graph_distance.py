@@ -31,7 +31,7 @@ def graph_edit_distance(true: DAG, found: DAG) -> int:
     """Fewest edges to insert or take away until the graphs are isomorphic; a reversed edge counts two.
 
     Invariant under relabelling of either graph. As both have n variables, none is ever inserted, so that this is
-    `min_P |A - P A' P^T|_1` over permutations, all of which are tried. Cost: n! n^2: a tenth of a second at n = 8.
+    `min_P |A - P A' P^T|_1` over permutations, all of which are tried. Cost: n! n^2: a quarter of a second at n = 8.
 
     Raises: `ShapeError` for graphs on different numbers of variables; `OptionError` for more than 8 variables.
 

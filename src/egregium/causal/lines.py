@@ -14,7 +14,7 @@ from torch import Tensor
 
 from egregium.errors import ModelError
 
-FEWEST = 3  # pairs on a line: two may agree by chance in the plane, and none do under nonlinear mixing
+FEWEST = 3  # pairs that make a line: of so many none share a direction by chance
 ADVICE = (
     "Either the mixing is not linear, or interventions move several variables at once, or there are too few pairs, or rtol is "
     "too small for the noise of the observations. For nonlinear mixing train an ILCM instead."
