@@ -133,6 +133,25 @@ def test_signatures(benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert printed.out.count("1 of 1") == 2 and not printed.err
 
 
+def test_oracle(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
+    oracle = benchmark("oracle")
+    oracle.main(["--quick"])
+    printed = capsys.readouterr().out
+    assert printed.count("1 of 1") == 2 and "2 of 2" in printed  # right graphs, and all bent mixings refused
+
+
+@pytest.mark.slow
+def test_the_oracle_misses_no_edge_of_five_standard_errors(benchmark) -> None:
+    oracle = benchmark("oracle")
+    for n in (2, 4, 8, 10):
+        trials = [oracle.trial(n, 40_000, seed) for seed in range(10)]
+        assert sorted(one.scores.shd for one in trials)[5] == 0
+        assert max([size for one in trials for size in one.missed], default=0) < 5
+        assert min(one.scores.alignment.mcc for one in trials) >= 0.999
+        disentanglement = sorted(one.scores.dci.disentanglement for one in trials)
+        assert disentanglement[0] >= 0.998 and disentanglement[1] >= 0.999  # a weight two standard errors off is seen
+
+
 @pytest.mark.slow
 def test_two_signatures_of_each_family(benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     benchmark("signatures").main(["--instances", "2", "--out", str(tmp_path / "found.csv")])

@@ -1,22 +1,30 @@
 """Structural and latent causal models, and what pairs of observations before and after an intervention identify of them."""
 
+from egregium.causal.alignment import Alignment, spearman_mcc
 from egregium.causal.dag import DAG
 from egregium.causal.decoders import Flow, Orthogonal
+from egregium.causal.disentanglement import DCI, dci
+from egregium.causal.graph_distance import graph_edit_distance, structural_hamming_distance
 from egregium.causal.interventions import Do, Intervention, InterventionLaw, Perfect, Shift, Soft
 from egregium.causal.lcm import LatentCausalModel, Pairs
 from egregium.causal.mechanisms import AdditiveNoise, Linear, LocationScale, Mechanism, Monotone, MonotoneSpline
+from egregium.causal.oracle import LinearOracle, linear_oracle
 from egregium.causal.scm import SCM, SolutionFunction
+from egregium.causal.scores import Scores, counterfactual_error, score, target_accuracy
 
 __all__ = [
     "DAG",
+    "DCI",
     "SCM",
     "AdditiveNoise",
+    "Alignment",
     "Do",
     "Flow",
     "Intervention",
     "InterventionLaw",
     "LatentCausalModel",
     "Linear",
+    "LinearOracle",
     "LocationScale",
     "Mechanism",
     "Monotone",
@@ -24,7 +32,16 @@ __all__ = [
     "Orthogonal",
     "Pairs",
     "Perfect",
+    "Scores",
     "Shift",
     "Soft",
     "SolutionFunction",
+    "counterfactual_error",
+    "dci",
+    "graph_edit_distance",
+    "linear_oracle",
+    "score",
+    "spearman_mcc",
+    "structural_hamming_distance",
+    "target_accuracy",
 ]
