@@ -101,9 +101,9 @@ class LatentCausalModel:
             return f"the theorem needs all atomic perfect interventions; missing: {named}"
         return ""
 
-    def sample(self, number: int, *, generator: torch.Generator | None = None) -> Pairs:
+    def sample(self, number: int, *, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float64) -> Pairs:
         """Draw pairs; equal generators give equal pairs."""
-        noise = self.scm.sample_noise(number, generator=generator)
+        noise = self.scm.sample_noise(number, generator=generator, dtype=dtype)
         z, index = self.scm.solve(noise), self.interventions.sample(number, generator=generator)
         z_after, intervention_noise = z.clone(), noise.clone()
         targets = torch.zeros(number, self.n, dtype=torch.bool)

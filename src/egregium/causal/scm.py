@@ -10,7 +10,7 @@ from torch.distributions import Distribution
 
 from egregium.causal.dag import DAG
 from egregium.causal.interventions import Intervention, Variable, require_law, standard_normal
-from egregium.causal.mechanisms import Constant, Linear, Mechanism
+from egregium.causal.mechanisms import Constant, Linear, Mechanism, Shifted
 from egregium.errors import ModelError, OptionError, ShapeError, TensorError
 from egregium.models.randomness import seeded
 
@@ -100,13 +100,13 @@ class SCM:
         found = [f.inverse(rows[:, i], rows[:, self.graph.parents[i]]) for i, f in enumerate(self.mechanisms)]
         return torch.stack(found, -1).reshape(z.shape)
 
-    def sample(self, *batch: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(self, *batch: int, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float64) -> Tensor:
         """Causal variables `(*batch, n)`."""
-        return self.solve(self.sample_noise(*batch, generator=generator))
+        return self.solve(self.sample_noise(*batch, generator=generator, dtype=dtype))
 
-    def sample_noise(self, *batch: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample_noise(self, *batch: int, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float64) -> Tensor:
         """Noises `(*batch, n)`."""
-        return drawn(self.noise, batch, generator)
+        return drawn(self.noise, batch, generator).to(dtype)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log-density `(*batch)` of causal variables, against Lebesgue measure of all that were not set by `Do`.
@@ -191,11 +191,12 @@ class SCM:
             raise OptionError(f"there are the variables 0 to {self.n - 1}; got the target {wrong[0]}.")
 
     def _probe(self) -> None:
-        noise = self.sample_noise(PROBES, generator=torch.Generator().manual_seed(0))
-        z = self._solved(noise)
+        generator = torch.Generator().manual_seed(0)
+        noise = self.sample_noise(PROBES, generator=generator)
+        values = torch.randn(noise.shape, generator=generator, dtype=noise.dtype)
         for i, (parents, mechanism, _) in enumerate(self.variables):
-            if not isinstance(mechanism, Constant):
-                _require_inverse(self.names[i], mechanism, noise[:, i], z[:, parents])
+            if not isinstance(mechanism, Constant | Shifted):
+                _require_inverse(self.names[i], mechanism, noise[:, i], values[:, parents])
 
 
 @dataclass(frozen=True, eq=False)
