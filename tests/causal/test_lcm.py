@@ -14,7 +14,7 @@ WEIGHTS = torch.tensor([[0.0, 1.5, -0.7], [0, 0, 0.8], [0, 0, 0]], dtype=torch.f
 DECODERS = {"rotation": Orthogonal.random(3), "tall": Orthogonal.random(3, 6), "flow": Flow(3, 5)}
 
 
-@pytest.fixture(params=DECODERS.values(), ids=DECODERS.keys())
+@pytest.fixture(params=DECODERS.values(), ids=list(DECODERS))
 def model(request: pytest.FixtureRequest) -> LatentCausalModel:
     return LatentCausalModel(SCM.linear(WEIGHTS, Laplace(0.0, 1.0)), request.param)
 

@@ -26,7 +26,7 @@ MECHANISMS = {
 }
 
 
-@pytest.fixture(params=MECHANISMS.values(), ids=MECHANISMS.keys())
+@pytest.fixture(params=MECHANISMS.values(), ids=list(MECHANISMS))
 def mechanism(request: pytest.FixtureRequest) -> Mechanism:
     return request.param
 

@@ -4,8 +4,10 @@ from egregium.causal.alignment import Alignment, spearman_mcc
 from egregium.causal.dag import DAG
 from egregium.causal.decoders import Flow, Orthogonal
 from egregium.causal.disentanglement import DCI, dci
+from egregium.causal.faithfulness import Unfaithful, unfaithful
 from egregium.causal.graph_distance import graph_edit_distance, structural_hamming_distance
 from egregium.causal.interventions import Do, Intervention, InterventionLaw, Perfect, Shift, Soft
+from egregium.causal.isomorphism import Comparison, compare, find_isomorphism, transported
 from egregium.causal.lcm import LatentCausalModel, Pairs
 from egregium.causal.mechanisms import AdditiveNoise, Linear, LocationScale, Mechanism, Monotone, MonotoneSpline
 from egregium.causal.oracle import LinearOracle, linear_oracle
@@ -18,6 +20,7 @@ __all__ = [
     "SCM",
     "AdditiveNoise",
     "Alignment",
+    "Comparison",
     "Do",
     "Flow",
     "Intervention",
@@ -36,12 +39,17 @@ __all__ = [
     "Shift",
     "Soft",
     "SolutionFunction",
+    "Unfaithful",
+    "compare",
     "counterfactual_error",
     "dci",
+    "find_isomorphism",
     "graph_edit_distance",
     "linear_oracle",
     "score",
     "spearman_mcc",
     "structural_hamming_distance",
     "target_accuracy",
+    "transported",
+    "unfaithful",
 ]

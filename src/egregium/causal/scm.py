@@ -234,8 +234,12 @@ def drawn(laws: Sequence[Distribution], batch: Sequence[int], generator: torch.G
 
 
 def _require_inverse(name: str, mechanism: Mechanism, noise: Tensor, parents: Tensor) -> None:
-    value = mechanism.forward(noise, parents)
-    if not isinstance(value, Tensor) or value.shape != noise.shape or not bool(torch.isfinite(value).all()):
+    try:
+        value = mechanism.forward(noise, parents)
+        sound = value.shape == noise.shape and bool(torch.isfinite(value).all())
+    except (RuntimeError, TypeError, IndexError, AttributeError) as error:
+        raise ModelError(f"the mechanism of {name} fails on noise (N,) and parents {tuple(parents.shape)}: {error}") from error
+    if not sound:
         raise ModelError(f"the mechanism of {name} must give finite numbers (N,) for noise (N,) and parents (N, k).")
     back, slope = mechanism.inverse(value, parents), mechanism.log_derivative(noise, parents)
     tolerance = torch.finfo(noise.dtype).eps ** 0.5 * (1 + noise.abs())
