@@ -32,7 +32,7 @@ class LampMechanism:
     r"""A lamp shines when the lever comes near, and leans on up to two lamps before it, one of which dims it.
 
     .. math::
-        z_i = 2 e^{-(z_0 - c)^2 / 2} - 0.8 + 0.4 \tanh z_0 + 0.9 \sum_j (\pm 1)_j \tanh z_j
+        z_i = 2 e^{-(z_0 - c)^2 / 2} - 0.8 + 0.3 \tanh z_0 + 0.7 \sum_j (\pm 1)_j \tanh z_j
               + e^{-0.5 + 0.3 \tanh(z_0 - c)} e_i
 
     Args:
@@ -44,8 +44,8 @@ class LampMechanism:
     def location(self, parents: Tensor) -> Tensor:
         """`(N,)`, of the lever and the lamps before in the columns of `(N, parents)`."""
         lever, others = parents[:, 0], parents[:, 1:].tanh()
-        signs = torch.tensor([-0.9, 0.9], dtype=parents.dtype, device=parents.device)[: others.shape[1]]
-        return 2 * torch.exp(-((lever - self.centre) ** 2) / 2) - 0.8 + 0.4 * lever.tanh() + others @ signs
+        signs = torch.tensor([-0.7, 0.7], dtype=parents.dtype, device=parents.device)[: others.shape[1]]
+        return 2 * torch.exp(-((lever - self.centre) ** 2) / 2) - 0.8 + 0.3 * lever.tanh() + others @ signs
 
     def log_scale(self, parents: Tensor) -> Tensor:
         """`(N,)`, of the lever in the first column of `(N, parents)`."""
