@@ -54,7 +54,7 @@ def test_pictures_do_not_depend_on_their_batch() -> None:
 
 def test_single_and_double_precision_agree() -> None:
     z = points(CIRCUIT, 6)
-    torch.testing.assert_close(CIRCUIT(z.float()).double(), CIRCUIT(z), rtol=0, atol=1e-5)  # positions have rounding 1e-7 / width
+    torch.testing.assert_close(CIRCUIT(z.float()).double(), CIRCUIT(z), rtol=0, atol=1e-5)  # 1e-7 in a position, over widths
 
 
 def test_all_ways_to_differentiate_agree() -> None:
@@ -71,6 +71,13 @@ def test_all_ways_to_differentiate_agree() -> None:
     torch.testing.assert_close(forward, backward, rtol=0, atol=1e-12)
     torch.testing.assert_close(pushed.flatten(1), along, rtol=0, atol=1e-12)
     torch.testing.assert_close(ends, along, rtol=0, atol=1e-7)  # third derivatives times 1e-10 / 6
+
+
+def test_a_scene_outlives_the_transform_that_it_was_first_called_in() -> None:
+    scene = Scene(size=16)
+    z = points(scene, 1)
+    jvp(scene, (z,), (z,))
+    assert torch.equal(scene(z), Scene(size=16)(z))
 
 
 def test_the_second_derivative_is_continuous() -> None:

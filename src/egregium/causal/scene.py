@@ -1,6 +1,6 @@
 """A lamp-and-lever scene: pictures of a structural causal model that is known, drawn by a smooth function."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
@@ -87,10 +87,13 @@ class Scene:
 
     size: int = 64
     lamps: int = 3
+    _stage: Stage = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.size < SMALLEST or not 1 <= self.lamps <= len(COLOURS):
             raise OptionError(f"Scene expects size >= {SMALLEST} and 1 to {len(COLOURS)} lamps; got {self}.")
+        # At once: tensors that are first made while torch.func transforms a call may not outlive it.
+        object.__setattr__(self, "_stage", Stage.build(self.size, self.lamps))
 
     @property
     def n(self) -> int:
@@ -126,10 +129,6 @@ class Scene:
         above = self.size - len(still.y)
         light = [_far(still, brightness, above), _near(still, lever, brightness, above)]
         return torch.tanh(torch.cat(light, 2))
-
-    @cached_property
-    def _stage(self) -> Stage:
-        return Stage.build(self.size, self.lamps)
 
 
 def _far(still: Stage, brightness: Tensor, above: int) -> Tensor:
