@@ -67,6 +67,12 @@ def test_growth(benchmark, capsys: pytest.CaptureFixture[str], tmp_path: Path) -
     assert (tmp_path / "growth.png").stat().st_size > 10_000
 
 
+def test_scene(benchmark, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    benchmark("scene").main(["--quick", "--plot", str(tmp_path / "scene.png")])
+    assert "pictures/s" in capsys.readouterr().out
+    assert (tmp_path / "scene.png").stat().st_size > 100_000
+
+
 def test_spaces(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     benchmark("spaces").main(["--quick"])
     printed = capsys.readouterr().out

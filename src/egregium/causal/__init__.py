@@ -11,8 +11,10 @@ from egregium.causal.isomorphism import Comparison, compare, find_isomorphism, t
 from egregium.causal.lcm import LatentCausalModel, Pairs
 from egregium.causal.mechanisms import AdditiveNoise, Linear, LocationScale, Mechanism, Monotone, MonotoneSpline
 from egregium.causal.oracle import LinearOracle, linear_oracle
+from egregium.causal.scene import Scene
 from egregium.causal.scm import SCM, SolutionFunction
 from egregium.causal.scores import Scores, counterfactual_error, score, target_accuracy
+from egregium.causal.symmetries import SCMIsomorphism, scm_isomorphisms
 
 __all__ = [
     "DAG",
@@ -35,6 +37,8 @@ __all__ = [
     "Orthogonal",
     "Pairs",
     "Perfect",
+    "SCMIsomorphism",
+    "Scene",
     "Scores",
     "Shift",
     "Soft",
@@ -46,6 +50,7 @@ __all__ = [
     "find_isomorphism",
     "graph_edit_distance",
     "linear_oracle",
+    "scm_isomorphisms",
     "score",
     "spearman_mcc",
     "structural_hamming_distance",
