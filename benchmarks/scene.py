@@ -95,8 +95,8 @@ def plot(scene: Scene, file: Path) -> None:
     samples = sampled(scene, 2 * len(values)).view(2, len(values), scene.n)
     z = torch.cat([swept, samples])
     pictures = scene(z.flatten(0, 1)).unflatten(0, z.shape[:2]).permute(0, 1, 3, 4, 2)  # (rows, columns, size, size, 3)
-    figure = Figure(figsize=(1.3 * z.shape[1], 1.3 * z.shape[0]), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+    figure = Figure(figsize=(1.3 * z.shape[1], 1.3 * z.shape[0]))
+    figure.subplots_adjust(left=0.03, right=0.995, bottom=0.005, top=0.965, wspace=0.02, hspace=0.02)
     grid = figure.subplots(*z.shape[:2])
     for axes, picture in zip(grid.flat, pictures.flatten(0, 1), strict=True):
         axes.imshow(picture.numpy())

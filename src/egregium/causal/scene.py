@@ -70,7 +70,7 @@ class Scene:
         size: pixels of a side, at least 16.
         lamps: 1 to 5.
 
-    Cost: one picture a row; 5,000 a second at 64 x 64 on one slow core.
+    Cost: one picture a row; some 5,000 a second at 64 x 64 on one slow core.
 
     Raises:
         OptionError: size or lamps out of range.
