@@ -73,16 +73,6 @@ def singular_ratios(scene: Scene, z: Tensor) -> Tensor:
     return values[:, -1] / values[:, 0]
 
 
-def sampled(scene: Scene, count: int) -> Tensor:
-    """Variables `(count, n)` of the scene's own causal model."""
-    noise = torch.randn(count, scene.n, generator=torch.Generator().manual_seed(5))
-    z = torch.zeros_like(noise)
-    for i in scene.graph.order:
-        parents, mechanism = z[:, list(scene.graph.parents[i])], scene.mechanisms[i]
-        z[:, i] = mechanism.location(parents) + mechanism.log_scale(parents).exp() * noise[:, i]
-    return z
-
-
 def plot(scene: Scene, file: Path) -> None:
     """A row for each variable from -2 to 2 with the others at rest, and two rows of samples."""
     from matplotlib.figure import Figure
@@ -92,7 +82,7 @@ def plot(scene: Scene, file: Path) -> None:
     swept[:, :, 0] = -0.4
     for i in range(scene.n):
         swept[i, :, i] = values
-    samples = sampled(scene, 2 * len(values)).view(2, len(values), scene.n)
+    samples = scene.scm.sample(2, len(values), generator=torch.Generator().manual_seed(5), dtype=torch.float32)
     z = torch.cat([swept, samples])
     pictures = scene(z.flatten(0, 1)).unflatten(0, z.shape[:2]).permute(0, 1, 3, 4, 2)  # (rows, columns, size, size, 3)
     figure = Figure(figsize=(1.3 * z.shape[1], 1.3 * z.shape[0]))

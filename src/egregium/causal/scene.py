@@ -8,23 +8,12 @@ from torch import Tensor
 
 from egregium.causal.dag import DAG
 from egregium.causal.lever import Lever
+from egregium.causal.mechanisms import Linear, LocationScale
+from egregium.causal.scm import SCM
 from egregium.causal.stage import COLOURS, Stage
 from egregium.errors import OptionError, ShapeError, TensorError
 
 SMALLEST = 16
-
-
-@dataclass(frozen=True)
-class LeverMechanism:
-    """The lever has no causes: `z_0 = e_0`."""
-
-    def location(self, parents: Tensor) -> Tensor:
-        """0 for each row of the parents `(N, 0)`, `(N,)`."""
-        return parents.new_zeros(len(parents))
-
-    def log_scale(self, parents: Tensor) -> Tensor:
-        """0 for each row of the parents `(N, 0)`, `(N,)`."""
-        return parents.new_zeros(len(parents))
 
 
 @dataclass(frozen=True)
@@ -110,11 +99,12 @@ class Scene:
         """Which variables are causes of which."""
         return DAG([(), *((0, *(range(i - 2, i) if i >= 3 else ())) for i in range(1, self.n))])
 
-    @property
-    def mechanisms(self) -> tuple[LeverMechanism | LampMechanism, ...]:
-        """Of each variable: `z_i = location(z_pa) + exp(log_scale(z_pa)) e_i`, with `e_i ~ N(0, 1)`."""
-        centres = [1.2 * (2 * lamp + 1 - self.lamps) for lamp in range(self.lamps)]
-        return LeverMechanism(), *(LampMechanism(centre / max(1, self.lamps - 1)) for centre in centres)
+    @cached_property
+    def scm(self) -> SCM:
+        """How the variables come about: the lever is its noise, of N(0, 1) as all, and lamps follow `LampMechanism`."""
+        centres = [1.2 * (2 * lamp + 1 - self.lamps) / max(1, self.lamps - 1) for lamp in range(self.lamps)]
+        lamps = [LampMechanism(centre) for centre in centres]
+        return SCM(self.graph, [Linear(), *(LocationScale(one.location, one.log_scale) for one in lamps)], names=self.names)
 
     def __call__(self, z: Tensor) -> Tensor:
         """Pictures `(N, 3, size, size)` in [0, 1] of causal variables `(N, n)`.
