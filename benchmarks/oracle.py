@@ -126,7 +126,7 @@ def trial(n: int, number: int, seed: int) -> Trial:
 def _missed(truth: Pairs, found: LinearOracle, permutation: Sequence[int]) -> list[float]:
     """True weights in standard errors, those of an oracle whose noises have standard deviation 1 as the true ones do."""
     order = list(permutation)
-    weights, errors = (matrix[order][:, order] for matrix in (found.weights, found.standard_errors))
+    weights, errors = (matrix[order][:, order] for matrix in (found.weights.T, found.standard_errors.T))
     return (truth.weights.abs() / errors)[(truth.weights != 0) & (weights == 0)].tolist()
 
 

@@ -44,8 +44,8 @@ def test_noise_is_found_exactly_and_causes_come_first(pairs) -> None:
     noise = noise / noise.std(0)
     cosines = (noise - noise.mean(0)).T @ (found.noise - found.noise.mean(0)) / (len(noise) - 1)
     torch.testing.assert_close(cosines.abs().amax(1), torch.ones(4, dtype=torch.float64), rtol=0, atol=1e-10)
-    assert not found.weights.triu().any()
-    assert torch.equal(found.weights.T != 0, found.graph.adjacency)
+    assert not found.weights.tril().any()
+    assert torch.equal(found.weights != 0, found.graph.adjacency)
 
 
 def test_weights_agree_up_to_the_scale_of_each_noise(pairs) -> None:
@@ -55,7 +55,7 @@ def test_weights_agree_up_to_the_scale_of_each_noise(pairs) -> None:
     order = list(here.permutation)
     sign = here.correlations[range(4), order].sign()
     scale = (truth.z @ (torch.eye(4, dtype=torch.float64) - truth.weights).T).std(0)
-    weights, errors = (matrix[order][:, order] for matrix in (found.weights, found.standard_errors))
+    weights, errors = (matrix[order][:, order] for matrix in (found.weights.T, found.standard_errors.T))
     expected = truth.weights * sign[:, None] * sign * scale / scale[:, None]
     assert float(((weights - expected) / errors).nan_to_num().abs().max()) < 4
 

@@ -26,7 +26,7 @@ class LinearOracle:
         targets: `(N,)` of the pairs: 0 for no intervention, i + 1 for variable i.
         noise: `(N, n)` of the pairs before; each has standard deviation 1.
         latents: `(N, n)` before, in units of their noises: the causal variables up to sign and scale.
-        weights: `(n, n)`, entry (i, j) is the weight of the parent j in variable i, 0 without an edge.
+        weights: `(n, n)` as `SCM.linear` takes them, entry (i, j) the weight of variable i in its child j, 0 without an edge.
         standard_errors: `(n, n)` of the weights; without an edge, of the weight that it would have if it alone were added.
         graph: an edge for each weight that is `threshold` standard errors from 0.
         threshold: that number.
@@ -50,7 +50,7 @@ class LinearOracle:
     @property
     def mixing(self) -> Tensor:
         """`(D, n)`, the R of `x = R z + offset`."""
-        return self.directions @ (torch.eye(self.n).to(self.weights) - self.weights)
+        return self.directions @ (torch.eye(self.n).to(self.weights) - self.weights.T)
 
     def encode(self, x: Tensor) -> Tensor:
         """Causal variables `(N, n)` of observations `(N, D)`. Raises: `ShapeError`, `TensorError`."""
@@ -121,7 +121,7 @@ def linear_oracle(
     >>> after = torch.stack([root, torch.where(second, fresh[:, 1], noise[:, 1] - 2 * root)], 1)
     >>> turn = torch.tensor([[0.6, 0.8], [-0.8, 0.6]]).double()
     >>> found = linear_oracle(z @ turn.T, after @ turn.T)
-    >>> found.graph.edges, bool((found.weights[1, 0].abs() - 2).abs() < 0.3)
+    >>> found.graph.edges, bool((found.weights[0, 1].abs() - 2).abs() < 0.3)
     (((0, 1),), True)
     """
     _require_options(n, threshold, rtol)
@@ -156,8 +156,8 @@ def _ordered(
         targets=torch.where(lines.line < 0, 0, place[lines.line.clamp_min(0)] + 1).to(like.device),
         noise=noise.to(like),
         latents=(noise @ total_effects(weights).T).to(like),
-        weights=weights.to(like),
-        standard_errors=errors.to(like),
+        weights=weights.T.to(like),
+        standard_errors=errors.T.to(like),
         graph=found.graph.relabelled(place.tolist()),
         threshold=threshold,
     )
