@@ -52,6 +52,22 @@ def test_all_names_resolve_with_warnings_as_errors() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_importing_changes_no_setting_of_torch() -> None:
+    settings = """
+import torch
+from torch.distributions import Distribution
+def settings():
+    return (torch.get_default_dtype(), torch.is_grad_enabled(), Distribution._validate_args, torch.get_num_threads(),
+            torch.are_deterministic_algorithms_enabled(), torch.default_generator.get_state().tolist()[:8])
+before = settings()
+import egregium as eg
+for name in eg.__all__: getattr(eg, name)
+assert settings() == before, (before, settings())
+"""
+    done = python(settings)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_mathematical_side_needs_only_torch_numpy_and_scipy() -> None:
     names = [name for name, source in eg._SOURCE.items() if source.partition(".")[2] in MATHEMATICAL]
     assert len(names) > 10

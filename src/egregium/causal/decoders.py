@@ -8,9 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from zuko.flows.coupling import GeneralCouplingTransform
-from zuko.transforms import MonotonicAffineTransform
 
+from egregium.causal.zuko import GeneralCouplingTransform, MonotonicAffineTransform
 from egregium.errors import OptionError, ShapeError, TensorError
 from egregium.models.randomness import seeded
 

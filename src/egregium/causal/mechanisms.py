@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
-from zuko.transforms import MonotonicRQSTransform
 
+from egregium.causal.zuko import MonotonicRQSTransform
 from egregium.errors import ModelError, OptionError
 
 OfParents = Callable[[Tensor], Tensor]
