@@ -37,7 +37,7 @@ def train(spec: VAE, x: Tensor, *, seed: int, report: Report | None = None) -> t
     """
     x = checked(spec, x)
     module = spec.build(tuple(x.shape[1:]), seed)
-    with _one_thread(), torch.enable_grad():
+    with one_thread(), torch.enable_grad():
         ensemble = module.ensemble()
         training = _Training(spec, module, ensemble, seed, *divide(spec, x))
         with seeded(_second_stream(seed)):  # weights take the first stream of the seed, batches and noise the second
@@ -192,7 +192,7 @@ def _second_stream(seed: int) -> int:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """One thread, so that sums are added in one order; nets of this size gain nothing from more."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

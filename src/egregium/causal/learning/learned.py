@@ -1,0 +1,116 @@
+"""A trained network: it encodes observations as variables, names targets, and is a structural causal model on a graph."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from egregium.causal.dag import DAG
+from egregium.causal.lcm import LatentCausalModel
+from egregium.causal.learning.mechanisms import LearnedMechanism
+from egregium.causal.learning.method import Method, PairModel
+from egregium.causal.learning.standardisation import Standardisation
+from egregium.causal.scm import SCM
+from egregium.errors import OptionError, ShapeError, TensorError
+from egregium.numerics.derivatives import row_chunks
+
+ROW = 4096  # numbers that a row of a network takes, roughly
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Learned:
+    """What `fit` gives.
+
+    Attributes:
+        method: its hyper-parameters.
+        model: the network, on standardised observations.
+        front: their standardisation.
+        seed: of the training.
+        history: the objective of single batches, a hundred over the training.
+    """
+
+    method: Method
+    model: PairModel
+    front: Standardisation
+    seed: int
+    history: tuple[float, ...]
+
+    @property
+    def n(self) -> int:
+        """Number of latent variables."""
+        return self.method.n
+
+    @torch.no_grad()
+    def noise(self, x: Tensor) -> Tensor:
+        """Noise encodings `(N, n)` of observations `(N, *shape)`: posterior means."""
+        return self._mapped(lambda rows: self.model.encode(self.front(rows)), x)
+
+    @torch.no_grad()
+    def encode(self, x: Tensor) -> Tensor:
+        """Variables `(N, n)` of observations `(N, *shape)`: causal ones, where the method knows of causes."""
+        return self._mapped(lambda rows: self.model.solution.solve(self.model.encode(self.front(rows))), x)
+
+    @torch.no_grad()
+    def decode_noise(self, e: Tensor) -> Tensor:
+        """Observations `(N, *shape)` of noise encodings `(N, n)`."""
+        if e.ndim != 2 or e.shape[1] != self.n:
+            raise ShapeError(f"noise encodings of this model are (N, {self.n}); got {tuple(e.shape)}.")
+        return self._mapped(lambda rows: self.front.inverse(self.model.decode(rows)), e)
+
+    @torch.no_grad()
+    def targets(self, x: Tensor, x_after: Tensor) -> Tensor:
+        """Likeliest targets `(N,)` of pairs: 0 for none, i + 1 for variable i."""
+        if x.shape != x_after.shape:
+            raise ShapeError(f"pairs have equal shapes; got {tuple(x.shape)} before and {tuple(x_after.shape)} after.")
+        return self._mapped(lambda a, b: self.model.found_targets(self.front(a), self.front(b)), x, x_after)
+
+    def to_scm(self, graph: DAG) -> SCM:
+        """The structural causal model on a graph, in float64, with noises N(0, 1).
+
+        A solution function is a mechanism where it depends on noises of ancestors through the parents' values alone; given
+        those, noises of other ancestors are set to 0. On the true graph of a model that was learned well nothing is lost.
+
+        Raises: `OptionError` for a graph of other variables.
+        """
+        if graph.n != self.n:
+            raise OptionError(f"this model has {self.n} variables; the graph has {graph.n}.")
+        solution = copy.deepcopy(self.model.solution).double()
+        return SCM(graph, [LearnedMechanism(solution, graph, i) for i in range(self.n)])
+
+    def to_lcm(self, graph: DAG) -> LatentCausalModel:
+        """The latent causal model on a graph: that structural model, the decoder, and the encoder as its inverse, in float64."""
+        scm = self.to_scm(graph)
+        return LatentCausalModel(
+            scm, LearnedDecoder(scm, copy.deepcopy(self.model).double(), copy.deepcopy(self.front).double())
+        )
+
+    def _mapped(self, function: Callable[..., Tensor], *of: Tensor) -> Tensor:
+        for one in of:
+            if not isinstance(one, Tensor) or not one.is_floating_point():
+                raise TensorError(f"expected a tensor of real numbers; got {getattr(one, 'dtype', type(one).__name__)}.")
+            if not bool(torch.isfinite(one).all()):
+                raise TensorError("the rows given hold NaN or infinity.")
+        width = max(ROW, of[0][0].numel() if len(of[0]) else 1)
+        return torch.cat([function(*(one[rows].float() for one in of)) for rows in row_chunks(len(of[0]), width)])
+
+    def __repr__(self) -> str:
+        steps, last = self.method.steps, self.history[-1] if self.history else float("nan")
+        return f"Learned({self.method.name}, n={self.n}, seed {self.seed}, {steps} steps, objective {last:.4g})"
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedDecoder:
+    """Observations of causal variables, by the noises that a structural model finds in them."""
+
+    scm: SCM
+    model: PairModel
+    front: Standardisation
+
+    def __call__(self, z: Tensor) -> Tensor:
+        return self.front.inverse(self.model.decode(self.scm.abduct(z)))
+
+    def inverse(self, x: Tensor) -> Tensor:
+        """Causal variables of observations; of those off the decoder's image, what the encoder makes of them."""
+        return self.scm.solve(self.model.encode(self.front(x)))

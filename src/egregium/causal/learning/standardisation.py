@@ -1,0 +1,55 @@
+"""Observations as a network takes them: flat, centred, of one scale, on their principal components where these are many."""
+
+import torch
+from torch import Tensor, nn
+
+ROWS = 20_000  # of which principal components are computed
+
+
+class Standardisation(nn.Module):
+    """An affine map with orthonormal directions and one scale, so that distances keep their ratios.
+
+    Args:
+        shape: of an observation.
+        components: numbers k that are kept.
+    """
+
+    centre: Tensor
+    scale: Tensor
+    basis: Tensor
+
+    def __init__(self, shape: tuple[int, ...], components: int | None) -> None:
+        super().__init__()
+        self.shape = shape
+        width = torch.Size(shape).numel()
+        self.width = width if components is None else components
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("basis", torch.eye(width)[:, :components] if components is not None else torch.zeros(0, 0))
+
+    @torch.no_grad()
+    def fit(self, x: Tensor) -> None:
+        """Learn centre, directions and scale of observations `(N, *shape)`."""
+        flat = x.flatten(1)
+        self.centre.copy_(flat.mean(0))
+        if self.basis.numel():
+            sample = flat[:ROWS].to(self.centre) - self.centre
+            values, vectors = torch.linalg.eigh(sample.T @ sample) if len(sample) > sample.shape[1] else _right_vectors(sample)
+            self.basis.copy_(vectors[:, values.argsort(descending=True)[: self.width]])
+        spread = self.forward(x[:ROWS]).std(0).square().mean().sqrt()
+        self.scale.copy_(spread if float(spread) > 0 else torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(N, *shape) -> (N, k)`."""
+        centred = x.flatten(1).to(self.centre) - self.centre
+        return (centred @ self.basis if self.basis.numel() else centred) / self.scale
+
+    def inverse(self, u: Tensor) -> Tensor:
+        """`(N, k) -> (N, *shape)`."""
+        scaled = u * self.scale
+        return (self.centre + (scaled @ self.basis.T if self.basis.numel() else scaled)).unflatten(1, self.shape)
+
+
+def _right_vectors(sample: Tensor) -> tuple[Tensor, Tensor]:
+    _, values, rows = torch.linalg.svd(sample, full_matrices=False)
+    return values, rows.T

@@ -1,0 +1,248 @@
+"""Train a method on pairs: deterministic, watched, stopped at any moment and taken up again."""
+
+import hashlib
+import json
+import math
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor
+
+from egregium.causal.checks import require_targets
+from egregium.causal.learning.files import FILE_NAME, load_learned, save_learned
+from egregium.causal.learning.learned import Learned
+from egregium.causal.learning.method import Method
+from egregium.causal.learning.standardisation import Standardisation
+from egregium.errors import ModelError, OptionError, RunError, ShapeError, TensorError
+from egregium.models.optimisation import one_thread, schedule
+from egregium.runs.files import make_folder, read_tensors, write_tensors
+
+STATE_NAME = "state.safetensors"
+SAVED_EVERY = 30.0  # seconds
+WARMUP = 100
+CLIP = 10.0
+POINTS = 100  # of the history
+
+
+def fit(
+    method: Method,
+    x: Tensor,
+    x_after: Tensor,
+    *,
+    targets: Tensor | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    progress: bool = True,
+) -> Learned:
+    """Train a method on pairs of observations before and after unknown interventions.
+
+    Equal arguments give bit-identical weights, on one thread, in float32; whether the training was interrupted in between
+    makes no difference. No global state is changed.
+
+    Args:
+        method: `ILCM`, or one of those that it is compared with.
+        x, x_after: `(N, *shape)`, real, finite; whatever does not vary is no harm.
+        targets: `(N,)`, 0 for none and i + 1 for variable i; only for methods that need them (`IVAE`).
+        seed: of weights, batches and noise.
+        out: a folder in which the training is kept, every 30 seconds and when it is stopped; the same call goes on where it
+            was, and reads a training that is finished.
+        progress: show a bar with the objective and the time left on stderr.
+
+    Raises:
+        ShapeError: pairs of unequal shape or number.
+        TensorError: NaN or infinity, too few pairs, targets out of range.
+        OptionError: targets that are missing or not needed, more latent variables than numbers in an observation.
+        RunError: `out` holds another training.
+        ModelError: the objective became NaN or infinite.
+
+    >>> pairs = torch.randn(2, 64, 3, generator=torch.Generator().manual_seed(0))
+    >>> from egregium.causal.learning import ILCM
+    >>> fit(ILCM(2, steps=2, batch_size=8), *pairs, progress=False).encode(pairs[0]).shape
+    torch.Size([64, 2])
+    """
+    _require_pairs(method, x, x_after, targets)
+    address = _address(method, x, x_after, targets, seed)
+    folder = None if out is None else make_folder(out)
+    if folder is not None and (folder / FILE_NAME).is_file():
+        return _finished(folder, address)
+    with one_thread(), torch.enable_grad():
+        training = _Training(method, x, x_after, targets, seed, folder, address)
+        training.run(_Bar(method.name, method.steps, shown=progress))
+        found = training.learned()
+    if folder is not None:
+        save_learned(folder / FILE_NAME, found, address)
+        (folder / STATE_NAME).unlink(missing_ok=True)
+    return found
+
+
+@dataclass
+class _Training:
+    method: Method
+    x: Tensor
+    x_after: Tensor
+    targets: Tensor | None
+    seed: int
+    folder: Path | None
+    address: str
+    step: int = 0
+    history: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(self.seed)
+        self.front = Standardisation(tuple(self.x.shape[1:]), self.method.components)
+        self.front.fit(self.x)
+        with torch.no_grad():
+            self.pairs = torch.stack([self.front(self.x), self.front(self.x_after)])  # (2, N, width)
+        self.model = self.method.build(self.front.width, self.generator)
+        self.parameters = [one for one in self.model.parameters() if one.requires_grad]
+        self.optimizer = torch.optim.Adam(self.parameters, lr=self.method.lr, fused=True)
+        if self.folder is not None and (self.folder / STATE_NAME).is_file():
+            self._resume(self.folder / STATE_NAME)
+
+    def run(self, bar: "_Bar") -> None:
+        saved, steps = time.monotonic(), self.method.steps
+        with bar:
+            try:
+                while self.step < steps:
+                    loss = self._advance()
+                    if self.step % max(1, steps // POINTS) == 0:
+                        self.history.append(self._finite(float(loss)))
+                        bar.show(self.step, self.history[-1])
+                        if time.monotonic() - saved > SAVED_EVERY:
+                            self._save()
+                            saved = time.monotonic()
+            except KeyboardInterrupt:
+                self._save()
+                raise
+
+    def learned(self) -> Learned:
+        for parameter in self.model.parameters():
+            parameter.requires_grad_(False)
+        return Learned(self.method, self.model.eval(), self.front, self.seed, tuple(self.history))
+
+    def _advance(self) -> Tensor:
+        rows = torch.randint(self.pairs.shape[1], (self.method.batch_size,), generator=self.generator)
+        x, y = self.pairs[:, rows].unbind(0)
+        targets = None if self.targets is None else self.targets[rows]
+        loss = self.model.objective(x, y, targets, self.step / self.method.steps, self.generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, CLIP)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.method.lr * schedule(self.step, self.method.steps, WARMUP)
+        self.optimizer.step()
+        self.step += 1
+        return loss.detach()
+
+    def _finite(self, loss: float) -> float:
+        if not math.isfinite(loss):
+            raise ModelError(
+                f"training {self.method.name} with seed {self.seed} failed by step {self.step}: the objective became {loss}. "
+                f"Lower lr (now {self.method.lr}) or look for outliers in the observations."
+            )
+        return loss
+
+    def _save(self) -> None:
+        if self.folder is None:
+            return
+        tensors = {f"model.{name}": one for name, one in self.model.state_dict().items()}
+        tensors["generator"] = self.generator.get_state()
+        tensors["history"] = torch.tensor(self.history, dtype=torch.float64)
+        for k, parameter in enumerate(self.parameters):
+            tensors |= {f"adam.{k}.{name}": one for name, one in self.optimizer.state[parameter].items()}
+        write_tensors(self.folder / STATE_NAME, tensors, {"address": self.address, "step": str(self.step)})
+
+    def _resume(self, file: Path) -> None:
+        tensors, meta = read_tensors(file)
+        if meta.get("address") != self.address:
+            raise _another(file)
+        self.step, self.history = int(meta["step"]), tensors["history"].tolist()
+        self.generator.set_state(tensors["generator"])
+        model = {name.removeprefix("model."): one for name, one in tensors.items() if name.startswith("model.")}
+        self.model.load_state_dict(model)
+        for k, parameter in enumerate(self.parameters):
+            mark = f"adam.{k}."
+            state = {name.removeprefix(mark): one for name, one in tensors.items() if name.startswith(mark)}
+            if state:
+                self.optimizer.state[parameter] = state
+
+
+class _Bar:
+    """The state of one training, on stderr: a bar on a terminal, a line at the end elsewhere."""
+
+    def __init__(self, name: str, steps: int, *, shown: bool) -> None:
+        self.console = Console(stderr=True)
+        self.display = Progress(console=self.console, transient=True, disable=not (shown and self.console.is_terminal))
+        self.name, self.task, self.shown = name, self.display.add_task(name, total=steps), shown
+        self.began, self.last = time.monotonic(), ""
+
+    def show(self, step: int, loss: float) -> None:
+        self.last = f"{self.name}: step {step}, objective {loss:.4g}"
+        self.display.update(self.task, completed=step, description=self.last)
+
+    def __enter__(self) -> None:
+        self.display.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.display.stop()
+        if self.shown and not self.console.is_terminal:
+            print(f"{self.last}, {time.monotonic() - self.began:.1f} s", file=sys.stderr)
+
+
+def _require_pairs(method: Method, x: Tensor, x_after: Tensor, targets: Tensor | None) -> None:
+    for name, one in {"x": x, "x_after": x_after}.items():
+        if not isinstance(one, Tensor) or not one.is_floating_point() or one.ndim < 2:
+            given = f"{one.dtype} of shape {tuple(one.shape)}" if isinstance(one, Tensor) else type(one).__name__
+            raise TensorError(f"fit expects {name} as a tensor of real observations (N, *shape); got {given}.")
+    if x.shape != x_after.shape:
+        raise ShapeError(f"fit expects pairs of equal shapes; got {tuple(x.shape)} before and {tuple(x_after.shape)} after.")
+    for name, one in {"x": x, "x_after": x_after}.items():
+        if not bool(torch.isfinite(one).all()):
+            raise TensorError(f"{name} holds NaN or infinity: remove or fill these observations first.")
+    width = x[0].numel()
+    if method.n > min(width, method.components or width) or (method.components or 1) > width:
+        raise OptionError(
+            f"{method.name} got n={method.n} and components={method.components} for observations of {width} numbers; expected "
+            "n <= components <= numbers of an observation."
+        )
+    if len(x) < 2 * method.n + 2:
+        raise TensorError(f"fit got {len(x)} pairs for {method.n} variables; expected at least {2 * method.n + 2}: give more.")
+    if (targets is not None) != method.needs_targets:
+        what = (
+            "needs the targets of the pairs: fit(..., targets=)"
+            if method.needs_targets
+            else "is given no targets: it finds them"
+        )
+        raise OptionError(f"{method.name} {what}.")
+    if targets is not None:
+        require_targets(targets, names=("targets",), n=method.n)
+        if len(targets) != len(x):
+            raise ShapeError(f"fit expects a target for each of {len(x)} pairs; got {len(targets)}.")
+
+
+def _finished(folder: Path, address: str) -> Learned:
+    found, known = load_learned(folder)
+    if known != address:
+        raise _another(folder / FILE_NAME)
+    return found
+
+
+def _another(file: Path) -> RunError:
+    return RunError(
+        f"{file} belongs to a training with another method, other data or another seed; name another folder (out=), or remove "
+        "it."
+    )
+
+
+def _address(method: Method, x: Tensor, x_after: Tensor, targets: Tensor | None, seed: int) -> str:
+    hashed = hashlib.sha256(json.dumps([method.to_json(), seed], sort_keys=True).encode())
+    for one in (x, x_after, targets):
+        if one is not None:
+            hashed.update(f"{one.dtype}{tuple(one.shape)}".encode())
+            hashed.update(one.detach().cpu().contiguous().numpy().data)
+    return hashed.hexdigest()
