@@ -80,7 +80,7 @@ class Learned:
         return SCM(graph, [LearnedMechanism(solution, graph, i) for i in range(self.n)])
 
     def to_lcm(self, graph: DAG) -> LatentCausalModel:
-        """The latent causal model on a graph: that structural model, the decoder, and the encoder as its inverse, in float64."""
+        """The latent causal model on a graph: that model, the decoder, and the encoder as its inverse, in float64."""
         scm = self.to_scm(graph)
         return LatentCausalModel(
             scm, LearnedDecoder(scm, copy.deepcopy(self.model).double(), copy.deepcopy(self.front).double())
