@@ -120,7 +120,7 @@ class NoiseModel(PairModel):
             self.encoder.straight.weight[n:] *= 0.1
             self.encoder.straight.bias[n:] = FIRST_SPREAD
         self.register_buffer("log_prior", torch.full((n + 1,), -math.log(n + 1)))
-        self.register_buffer("own", torch.cat([torch.zeros(1, n), torch.eye(n)])[:, None])
+        self.register_buffer("own", torch.cat([torch.zeros(1, n), torch.eye(n)])[:, None].repeat(1, 1, 2))
 
     def objective(self, x: Tensor, y: Tensor, targets: Tensor | None, share: float, generator: torch.Generator) -> Tensor:
         phase = self.schedule.at(share)
@@ -141,47 +141,48 @@ class NoiseModel(PairModel):
 
     def _logits(self, x: Tensor, y: Tensor, phase: Phase, generator: torch.Generator | None) -> Tensor:
         """`log p(I) - L_I / temperature`, `(n + 1, B)`; at the posteriors' means where there is no generator."""
-        mean, spread = self._posterior(torch.cat([x, y]))
-        (before, after), (narrow, narrow_after) = mean.chunk(2), spread.chunk(2)
-        shared, width = (before + after) / 2, (narrow + narrow_after) / 2
-        means = shared + self.own * (before - shared), shared + self.own * (after - shared)  # (n + 1, B, n)
-        spreads = width + self.own * (narrow - width), width + self.own * (narrow_after - width)
-        e, e_after = self._drawn(means, spreads, generator)
-        misfit = self._misfit(e, e_after, x, y)
-        divergence = _divergence(means[0], spreads[0]) + self._moved(e_after, spreads[1], phase.blend)
-        return self.log_prior[:, None] - (misfit + phase.beta * divergence) / phase.temperature
+        n, posterior = self.solution.n, self._posterior(torch.cat([x, y])).unflatten(0, (2, len(x)))
+        shared = posterior.mean(0)
+        mean, spread = (shared + self.own * (posterior[:, None] - shared)).split(n, -1)  # (2, n + 1, B, n)
+        e = mean if generator is None else mean + spread * self._draw(mean.shape, generator)
+        divergence = _divergence(mean[0], spread[0]) + self._moved(e[1], spread[1], phase.blend)
+        return self.log_prior[:, None] - (self._misfit(e, x, y) + phase.beta * divergence) / phase.temperature
 
-    def _drawn(
-        self, means: tuple[Tensor, Tensor], spreads: tuple[Tensor, Tensor], generator: torch.Generator | None
-    ) -> tuple[Tensor, Tensor]:
-        """Noise encodings before and after `(n + 1, B, n)`, equal but for the target's."""
-        if generator is None:
-            return means
-        draw, fresh = torch.randn(2, *means[0].shape, generator=generator).unbind(0)
-        return means[0] + spreads[0] * draw, means[1] + spreads[1] * torch.where(self.own > 0, fresh, draw)
+    def _draw(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
+        """N(0, 1) for encodings before and after `(2, n + 1, B, n)`: one draw for both but for the target's coordinate."""
+        draw, fresh = torch.randn(shape, generator=generator).unbind(0)
+        return torch.stack([draw, torch.lerp(draw, fresh, self.own[..., : shape[-1]])])
 
-    def _misfit(self, e: Tensor, e_after: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        """Negative log-likelihood `(n + 1, B)` without constants; without a target both encodings are one."""
-        targets, batch, _ = e.shape
-        decoded = self.decoder(torch.cat([e, e_after[1:]]).flatten(0, 1)).unflatten(0, (2 * targets - 1, batch))
-        after = torch.cat([decoded[:1], decoded[targets:]])
-        square = (decoded[:targets] - x).square().sum(-1) + (after - y).square().sum(-1)
-        return 0.5 * square * (-2 * self.log_sigma).exp() + 2 * x.shape[1] * self.log_sigma
+    def _misfit(self, e: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        r"""Negative log-likelihood `(n + 1, B)`, without constants, of encodings `(2, n + 1, B, n)`.
 
-    def _moved(self, e_after: Tensor, spreads: Tensor, blend: float) -> Tensor:
+        Without a target both encodings are one, and :math:`|d - x|^2 + |d - y|^2 = 2 |d - (x + y)/2|^2 + |x - y|^2 / 2`.
+        """
+        n = self.solution.n
+        decoded = self.decoder(torch.cat([e[0], e[1, 1:]]).flatten(0, 1)).unflatten(0, (2 * n + 1, len(x)))
+        wanted = torch.cat([((x + y) / 2)[None], x.expand(n, *x.shape), y.expand(n, *y.shape)])
+        square = (decoded - wanted).square().sum(-1)
+        none = 2 * square[:1] + 0.5 * (x - y).square().sum(-1)
+        total = torch.cat([none, square[1 : n + 1] + square[n + 1 :]])
+        return 0.5 * total * (-2 * self.log_sigma).exp() + 2 * x.shape[1] * self.log_sigma
+
+    def _moved(self, e_after: Tensor, spread: Tensor, blend: float) -> Tensor:
         """Divergence `(n + 1, B)` of the target's coordinate after the intervention; 0 without a target."""
-        own, narrow = (one[1:].diagonal(dim1=0, dim2=2).T for one in (e_after, spreads))  # (n, B)
+        own, narrow = torch.stack([e_after, spread])[:, 1:].diagonal(dim1=1, dim2=3).movedim(-1, 1)  # (2, n, B)
         variable, slope = self.solution(e_after[1:], own)
-        surprise = (1 - blend) * 0.5 * own.square() + blend * (0.5 * variable.square() - slope)
+        surprise = blend * (0.5 * variable.square() - slope)
+        if blend < 1:
+            surprise = surprise + (1 - blend) * 0.5 * own.square()
         return torch.cat([torch.zeros_like(own[:1]), surprise - narrow.log() - 0.5])
 
-    def _posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _posterior(self, x: Tensor) -> Tensor:
+        """Means and standard deviations, `(N, 2 n)`."""
         mean, log_spread = self.encoder(x).chunk(2, -1)
-        return mean, log_spread.exp()
+        return torch.cat([mean, log_spread.exp()], -1)
 
     def _alone(self, x: Tensor, beta: float, generator: torch.Generator) -> Tensor:
         """Negative ELBO of single observations."""
-        mean, spread = self._posterior(x)
+        mean, spread = self._posterior(x).chunk(2, -1)
         decoded = self.decoder(mean + spread * torch.randn(mean.shape, generator=generator))
         misfit = 0.5 * (decoded - x).square().sum(-1) * (-2 * self.log_sigma).exp() + x.shape[1] * self.log_sigma
         return (misfit + beta * _divergence(mean, spread)).mean()

@@ -34,15 +34,15 @@ class MaskedNetworks(nn.Module):
         )
         self.biases = nn.ParameterList([*(_zeros(n, 1, width) for width in hidden), _zeros(n, 1, outputs)])
         self.linear = _zeros(n, n, outputs)
-        self.register_buffer("others", (1 - torch.eye(n))[:, :, None])
+        self.register_buffer("others", (1 - torch.eye(n))[:, None])
 
-    def forward(self, e: Tensor, which: slice = slice(None)) -> Tensor:
+    def forward(self, e: Tensor, which: slice | None = None) -> Tensor:
         """`(k, N, n) -> (k, N, outputs)`, network by network; k = n, or as many as `which` picks."""
-        others = self.others[which]
-        h = torch.baddbmm(self.biases[0][which], e, self.weights[0][which] * others)
+        e = e * _picked(self.others, which)
+        h = torch.baddbmm(_picked(self.biases[0], which), e, _picked(self.weights[0], which))
         for bias, weight in zip(self.biases[1:], self.weights[1:], strict=True):
-            h = torch.baddbmm(bias[which], F.silu(h), weight[which])
-        return torch.baddbmm(h, e, self.linear[which] * others)
+            h = torch.baddbmm(_picked(bias, which), F.silu(h), _picked(weight, which))
+        return torch.baddbmm(h, e, _picked(self.linear, which))
 
 
 class Solution(nn.Module, ABC):
@@ -53,11 +53,11 @@ class Solution(nn.Module, ABC):
         self.n = n
 
     @abstractmethod
-    def forward(self, e: Tensor, own: Tensor, which: slice = slice(None)) -> tuple[Tensor, Tensor]:
+    def forward(self, e: Tensor, own: Tensor, which: slice | None = None) -> tuple[Tensor, Tensor]:
         """Variables and `log |ds_i / de_i|`, both `(k, N)`, of all noises `(k, N, n)` and their own `(k, N)`."""
 
     @abstractmethod
-    def invert(self, value: Tensor, e: Tensor, which: slice = slice(None)) -> Tensor:
+    def invert(self, value: Tensor, e: Tensor, which: slice | None = None) -> Tensor:
         """Own noises `(k, N)` that give values `(k, N)` beside the others of `e (k, N, n)`."""
 
     def penalty(self) -> Tensor | float:
@@ -81,10 +81,10 @@ class Solution(nn.Module, ABC):
 class Identity(Solution):
     """`z_i = e_i`: variables without causes."""
 
-    def forward(self, e: Tensor, own: Tensor, which: slice = slice(None)) -> tuple[Tensor, Tensor]:
+    def forward(self, e: Tensor, own: Tensor, which: slice | None = None) -> tuple[Tensor, Tensor]:
         return own, torch.zeros_like(own)
 
-    def invert(self, value: Tensor, e: Tensor, which: slice = slice(None)) -> Tensor:
+    def invert(self, value: Tensor, e: Tensor, which: slice | None = None) -> Tensor:
         return value
 
 
@@ -95,11 +95,11 @@ class Affine(Solution):
         super().__init__(n)
         self.networks = MaskedNetworks(n, hidden, 2, generator)
 
-    def forward(self, e: Tensor, own: Tensor, which: slice = slice(None)) -> tuple[Tensor, Tensor]:
+    def forward(self, e: Tensor, own: Tensor, which: slice | None = None) -> tuple[Tensor, Tensor]:
         shift, log_scale = self.networks(e, which).unbind(-1)
         return (own - shift) * torch.exp(-log_scale), -log_scale
 
-    def invert(self, value: Tensor, e: Tensor, which: slice = slice(None)) -> Tensor:
+    def invert(self, value: Tensor, e: Tensor, which: slice | None = None) -> Tensor:
         shift, log_scale = self.networks(e, which).unbind(-1)
         return value * log_scale.exp() + shift
 
@@ -115,16 +115,16 @@ class Spline(Solution):
         self.bins = bins
         self.networks = MaskedNetworks(n, hidden, 3 * bins + 1, generator)
 
-    def forward(self, e: Tensor, own: Tensor, which: slice = slice(None)) -> tuple[Tensor, Tensor]:
+    def forward(self, e: Tensor, own: Tensor, which: slice | None = None) -> tuple[Tensor, Tensor]:
         shift, log_scale, spline = self._given(e, which)
         bent, slope = spline.call_and_ladj(own)
         return (bent - shift) * torch.exp(-log_scale), slope - log_scale
 
-    def invert(self, value: Tensor, e: Tensor, which: slice = slice(None)) -> Tensor:
+    def invert(self, value: Tensor, e: Tensor, which: slice | None = None) -> Tensor:
         shift, log_scale, spline = self._given(e, which)
         return spline.inv(value * log_scale.exp() + shift)
 
-    def _given(self, e: Tensor, which: slice) -> tuple[Tensor, Tensor, Any]:
+    def _given(self, e: Tensor, which: slice | None) -> tuple[Tensor, Tensor, Any]:
         found = self.networks(e, which)
         shift, log_scale, *shape = found.split([1, 1, self.bins, self.bins, self.bins - 1], -1)
         return shift[..., 0], log_scale[..., 0], MonotonicRQSTransform(*shape, bound=BOUND)
@@ -136,3 +136,8 @@ def _drawn(n: int, inputs: int, outputs: int, generator: torch.Generator) -> nn.
 
 def _zeros(*shape: int) -> nn.Parameter:
     return nn.Parameter(torch.zeros(shape))
+
+
+def _picked(of: Tensor, which: slice | None) -> Tensor:
+    """Taking all by a slice would cost a copy of the gradient."""
+    return of if which is None else of[which]

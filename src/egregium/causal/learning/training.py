@@ -15,6 +15,7 @@ from torch import Tensor
 
 from egregium.causal.checks import require_targets
 from egregium.causal.learning.files import FILE_NAME, load_learned, save_learned
+from egregium.causal.learning.flat_adam import FlatAdam
 from egregium.causal.learning.learned import Learned
 from egregium.causal.learning.method import Method
 from egregium.causal.learning.standardisation import Standardisation
@@ -25,7 +26,6 @@ from egregium.runs.files import make_folder, read_tensors, write_tensors
 STATE_NAME = "state.safetensors"
 SAVED_EVERY = 30.0  # seconds
 WARMUP = 100
-CLIP = 10.0
 POINTS = 100  # of the history
 
 
@@ -97,10 +97,9 @@ class _Training:
         self.front = Standardisation(tuple(self.x.shape[1:]), self.method.components)
         self.front.fit(self.x)
         with torch.no_grad():
-            self.pairs = torch.stack([self.front(self.x), self.front(self.x_after)])  # (2, N, width)
+            self.pairs = torch.cat([self.front(self.x), self.front(self.x_after)], -1)  # (N, 2 width)
         self.model = self.method.build(self.front.width, self.generator)
-        self.parameters = [one for one in self.model.parameters() if one.requires_grad]
-        self.optimizer = torch.optim.Adam(self.parameters, lr=self.method.lr, fused=True)
+        self.optimizer = FlatAdam([one for one in self.model.parameters() if one.requires_grad])
         if self.folder is not None and (self.folder / STATE_NAME).is_file():
             self._resume(self.folder / STATE_NAME)
 
@@ -126,16 +125,11 @@ class _Training:
         return Learned(self.method, self.model.eval(), self.front, self.seed, tuple(self.history))
 
     def _advance(self) -> Tensor:
-        rows = torch.randint(self.pairs.shape[1], (self.method.batch_size,), generator=self.generator)
-        x, y = self.pairs[:, rows].unbind(0)
+        rows = torch.randint(len(self.pairs), (self.method.batch_size,), generator=self.generator)
+        x, y = self.pairs.index_select(0, rows).chunk(2, -1)
         targets = None if self.targets is None else self.targets[rows]
         loss = self.model.objective(x, y, targets, self.step / self.method.steps, self.generator)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, CLIP)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.method.lr * schedule(self.step, self.method.steps, WARMUP)
-        self.optimizer.step()
+        self.optimizer.step(loss, self.method.lr * schedule(self.step, self.method.steps, WARMUP))
         self.step += 1
         return loss.detach()
 
@@ -150,11 +144,9 @@ class _Training:
     def _save(self) -> None:
         if self.folder is None:
             return
-        tensors = {f"model.{name}": one for name, one in self.model.state_dict().items()}
-        tensors["generator"] = self.generator.get_state()
-        tensors["history"] = torch.tensor(self.history, dtype=torch.float64)
-        for k, parameter in enumerate(self.parameters):
-            tensors |= {f"adam.{k}.{name}": one for name, one in self.optimizer.state[parameter].items()}
+        tensors = {f"adam.{name}": one for name, one in self.optimizer.state.items()}
+        tensors |= {f"buffer.{name}": one for name, one in self.model.named_buffers()}
+        tensors |= {"generator": self.generator.get_state(), "history": torch.tensor(self.history, dtype=torch.float64)}
         write_tensors(self.folder / STATE_NAME, tensors, {"address": self.address, "step": str(self.step)})
 
     def _resume(self, file: Path) -> None:
@@ -163,13 +155,9 @@ class _Training:
             raise _another(file)
         self.step, self.history = int(meta["step"]), tensors["history"].tolist()
         self.generator.set_state(tensors["generator"])
-        model = {name.removeprefix("model."): one for name, one in tensors.items() if name.startswith("model.")}
-        self.model.load_state_dict(model)
-        for k, parameter in enumerate(self.parameters):
-            mark = f"adam.{k}."
-            state = {name.removeprefix(mark): one for name, one in tensors.items() if name.startswith(mark)}
-            if state:
-                self.optimizer.state[parameter] = state
+        self.optimizer.load({name.removeprefix("adam."): one for name, one in tensors.items() if name.startswith("adam.")})
+        for name, buffer in self.model.named_buffers():
+            buffer.copy_(tensors[f"buffer.{name}"])
 
 
 class _Bar:
