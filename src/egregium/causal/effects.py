@@ -178,8 +178,8 @@ def causal_effect(
             intervention, `model.encode(x_after)[..., target]`.
         quantile: in the place of a value, a number in (0, 1) or `(*batch)`: the value is this quantile of the one law of
             perfect interventions on the target. Where a map between models decreases, q here is `1 - q` there.
-        rtol: error of the length, of the direct length and of the share, the lengths' against the length. What a curve does within less than 1/40 of itself may be
-            missed, below 1e-5 within less than 1/160.
+        rtol: error of both lengths, relative to `length`, and of the share. What a curve does within less than 1/40 of itself
+            may be missed, below 1e-5 within less than 1/160.
         chart: coordinates of data space, from `eg.charts`.
         on_fail: "raise" `NotConvergedError`, whose `.result` is the result, or "mark" in `status`: MAX_STEPS where the error
             is above `rtol`, NONFINITE where the decoder gives NaN or infinity on the way.
@@ -279,8 +279,11 @@ def _result(line: _Line, found: Integrals, chord: Tensor, batch: torch.Size, spa
     def shaped(values: Tensor) -> Tensor:
         return (values.to(line.z) if values.is_floating_point() else values).reshape((*batch, *values.shape[1:]))
 
-    fields = (length, torch.minimum(chord, length), upper, direct, share, found.status, line.noise, line.noise + line.move)
-    return CausalEffect(line.target, *map(shaped, fields), space)
+    return CausalEffect(
+        target=line.target, length=shaped(length), lower=shaped(torch.minimum(chord, length)), upper=shaped(upper),
+        direct=shaped(direct), share=shaped(share), status=shaped(found.status),
+        noise=shaped(line.noise), noise_after=shaped(line.noise + line.move), space=space,
+    )  # fmt: skip
 
 
 def _goal(
