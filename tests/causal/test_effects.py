@@ -1,13 +1,12 @@
 """Effects of interventions have the lengths of curves in data space, equal in all isomorphic models and in no others."""
 
 import math
+import random
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Laplace, MixtureSameFamily, Normal, TransformedDistribution, transforms
 
@@ -160,24 +159,21 @@ def test_the_curve_is_the_counterfactuals(model: LatentCausalModel) -> None:
     torch.testing.assert_close(back.length, effect.length, rtol=1e-8, atol=0)
 
 
-@settings(max_examples=4)
-@given(
-    permutation=st.permutations(range(3)),
-    scales=st.lists(st.floats(0.3, 3.0).flatmap(lambda s: st.sampled_from([s, -s])), min_size=3, max_size=3),
-    soft=st.lists(st.booleans(), min_size=6, max_size=6),
-)
-def test_isomorphic_models_agree_on_everything(
-    model: LatentCausalModel, ends: list[Any], permutation: list[int], scales: list[float], soft: list[bool]
-) -> None:
-    maps = [
-        transforms.ComposeTransform([flip(scale), SOFT]) if s else flip(scale) for scale, s in zip(scales, soft, strict=False)
-    ]
-    noises = [SOFT if s else flip(-scale) for scale, s in zip(scales, soft[3:], strict=True)]
+@pytest.mark.parametrize("seed", range(4))
+def test_isomorphic_models_agree_on_everything(model: LatentCausalModel, ends: list[Any], seed: int) -> None:
+    draw = random.Random(seed)
+    permutation = draw.sample(range(3), 3)
+    scales = [draw.choice([1, -1]) * draw.uniform(0.3, 3.0) for _ in range(6)]
+    maps = [transforms.ComposeTransform([flip(scale), SOFT]) if draw.random() < 0.5 else flip(scale) for scale in scales]
+    maps, noises = maps[:3], maps[3:]
     other = isomorphic(model, tuple(permutation), maps, noises)
+    gaps = {}
     for target, (x, x_after) in enumerate(ends):
         a = seen(model, x[:4], x_after[:4], target, rtol=1e-10)
         b = seen(other, x[:4], x_after[:4], permutation[target], rtol=1e-10)
-        assert all(gap(a, b, name) < 1e-8 for name in NUMBERS)  # both are known to 1e-10
+        gaps.update({(target, name): gap(a, b, name) for name in NUMBERS})
+    assert max(gaps.values()) < 1e-8, gaps  # both are known to 1e-10
+    print(f"largest gap of isomorphic models: {max(gaps.values()):.1e}")
 
 
 def test_the_isomorphic_models_are_isomorphic_and_what_is_not_invariant_differs(
@@ -306,11 +302,12 @@ def test_quantiles_are_of_one_law_that_has_them(model: LatentCausalModel) -> Non
 
 
 def test_values_that_a_variable_cannot_take_are_refused() -> None:
-    model = transported(helix(1.0), (0, 1), [transforms.ExpTransform(), transforms.identity_transform])
-    z = torch.tensor([[1.0, 0.0]]).double()
-    assert causal_effect(model, z, 0, 2.0).ok.all()
-    with pytest.raises(OptionError, match=r"z0 takes no value -2\.0"):
-        causal_effect(model, z, 0, -2.0)
+    chain = LatentCausalModel(SCM.linear(torch.tensor([[0.0, 1.0], [0.0, 0.0]])), Orthogonal(torch.eye(2)))
+    model = transported(chain, (0, 1), [transforms.identity_transform, transforms.ExpTransform()])  # z1 > 0
+    z = torch.tensor([[0.0, 1.0]]).double()
+    assert causal_effect(model, z, 1, 2.0).length.item() == pytest.approx(math.log(2))
+    with pytest.raises(OptionError, match=r"z1 takes no value -2\.0"):
+        causal_effect(model, z, 1, -2.0)
 
 
 def test_linear_models_are_as_their_matrices_say() -> None:

@@ -42,7 +42,6 @@ from egregium.status import Status, counts, describe, span
 
 Chart = Callable[[Tensor], Tensor]
 HELD = 1 << 24  # numbers of observations at a time
-ROUGH, PANELS, PANELS_ROUGH = 1e-5, 16, 4  # curves are first looked at in so many pieces, fewer from this rtol on
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,12 +178,12 @@ def causal_effect(
         quantile: in the place of a value, a number in (0, 1) or `(*batch)`: the value is this quantile of the one law of
             perfect interventions on the target. Where a map between models decreases, q here is `1 - q` there.
         rtol: error of both lengths, relative to `length`, and of the share. What a curve does within less than 1/40 of itself
-            may be missed, below 1e-5 within less than 1/160.
+            may be missed.
         chart: coordinates of data space, from `eg.charts`.
         on_fail: "raise" `NotConvergedError`, whose `.result` is the result, or "mark" in `status`: MAX_STEPS where the error
             is above `rtol`, NONFINITE where the decoder gives NaN or infinity on the way.
 
-    Cost: some 1,100 decoder calls an effect, four times that below 1e-5, more where curves bend sharply.
+    Cost: some 1,300 decoder calls an effect, more where curves bend sharply or rtol is small.
 
     Raises: `ShapeError`, `TensorError`, `OptionError`, `ToleranceError`, `DecoderError`, `NotConvergedError`; `ModelError` of
         models after `Do`, which leaves no noise to move.
@@ -207,8 +206,7 @@ def causal_effect(
     with torch.no_grad():
         goal = _goal(model, z, target, value, quantile)
         line = _Line.between(model, space, flat(z), target, goal.flatten())
-        panels = PANELS_ROUGH if rtol >= ROUGH else PANELS
-        found = over_unit_interval(line.speeds, len(line.z), z, rtol=rtol, panels=panels)
+        found = over_unit_interval(line.speeds, len(line.z), z, rtol=rtol)
         chord = torch.linalg.vector_norm(line.seen(1.0) - line.seen(0.0), dim=-1).double()
     result = _result(line, found, rounded_down(chord, z.dtype), z.shape[:-1], noise_space(model, chart=chart))
     if on_fail == "raise" and not bool(result.ok.all()):
