@@ -169,10 +169,10 @@ def test_isomorphic_models_agree_on_everything(model: LatentCausalModel, ends: l
     other = isomorphic(model, tuple(permutation), maps, noises)
     gaps = {}
     for target, (x, x_after) in enumerate(ends):
-        a = seen(model, x[:4], x_after[:4], target, rtol=1e-10)
-        b = seen(other, x[:4], x_after[:4], permutation[target], rtol=1e-10)
+        a = seen(model, x[:2], x_after[:2], target, rtol=1e-9)
+        b = seen(other, x[:2], x_after[:2], permutation[target], rtol=1e-9)
         gaps.update({(target, name): gap(a, b, name) for name in NUMBERS})
-    assert max(gaps.values()) < 1e-8, gaps  # both are known to 1e-10
+    assert max(gaps.values()) < 1e-8, gaps  # both are known to 1e-9
     print(f"largest gap of isomorphic models: {max(gaps.values()):.1e}")
 
 
@@ -198,6 +198,7 @@ def test_rotated_latents_do_not_agree(model: LatentCausalModel, ends: list[Any])
 def test_a_quantile_turns_around_with_its_variable(model: LatentCausalModel, ends: list[Any]) -> None:
     other = transported(model, (2, 0, 1), [flip(-2.0), SOFT, flip(0.5)])
     for target, (x, _) in enumerate(ends):
+        x = x[:3]
         k, z = (2, 0, 1)[target], other.encode(x)
         q = torch.linspace(0.1, 0.7, len(x)).double()
         there = torch.where(eg.indeterminacy(model, other, model.encode(x)).increasing[target] == 1, q, 1 - q)
@@ -262,7 +263,7 @@ def test_a_number_that_is_not_known_is_not_returned() -> None:
     )
     z = torch.zeros(2, 2).double()
     with pytest.raises(NotConvergedError, match=r"1 of 2 effects .* 1 MAX_STEPS") as error:
-        causal_effect(rough, z, 0, torch.tensor([0.0, 1.0]).double(), rtol=1e-10)
+        causal_effect(rough, z, 0, torch.tensor([0.0, 1.0]).double(), rtol=1e-9)
     assert isinstance(error.value.result, CausalEffect)
     gone = LatentCausalModel(SCM.linear(torch.zeros(2, 2)), lambda z: torch.stack([z[:, 0], z[:, 1] + (1 - z[:, 0]).log()], -1))
     effect = causal_effect(gone, z, 0, torch.tensor([0.5, 2.0]).double(), on_fail="mark")
