@@ -183,7 +183,7 @@ def causal_effect(
         on_fail: "raise" `NotConvergedError`, whose `.result` is the result, or "mark" in `status`: MAX_STEPS where the error
             is above `rtol`, NONFINITE where the decoder gives NaN or infinity on the way.
 
-    Cost: some 1,300 decoder calls an effect, more where curves bend sharply or rtol is small.
+    Cost: some 1,500 decoder calls an effect, more where curves bend sharply or rtol is small.
 
     Raises: `ShapeError`, `TensorError`, `OptionError`, `ToleranceError`, `DecoderError`, `NotConvergedError`; `ModelError` of
         models after `Do`, which leaves no noise to move.
