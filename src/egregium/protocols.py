@@ -97,6 +97,18 @@ class Model(Protocol):
     def encode(self, x: Tensor) -> Tensor: ...
 
 
+@runtime_checkable
+class CausalModel(Protocol):
+    """A model whose latent points are n causal variables: `encode` observations to them, `decoder` to map them back."""
+
+    @property
+    def n(self) -> int: ...
+    @property
+    def decoder(self) -> Callable[[Tensor], Tensor]: ...
+
+    def encode(self, x: Tensor) -> Tensor: ...
+
+
 class Measured(NamedTuple):
     """What a relation returns: a value with bounds and a `Status` for every row, all of shape `(*batch)`."""
 

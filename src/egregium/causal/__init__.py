@@ -4,6 +4,7 @@ from egregium.causal.alignment import Alignment, spearman_mcc
 from egregium.causal.dag import DAG
 from egregium.causal.decoders import Flow, Orthogonal
 from egregium.causal.disentanglement import DCI, dci
+from egregium.causal.effects import CausalEffect, NoiseDecoder, causal_effect, noise_space
 from egregium.causal.faithfulness import Unfaithful, unfaithful
 from egregium.causal.graph_distance import graph_edit_distance, structural_hamming_distance
 from egregium.causal.interventions import Do, Intervention, InterventionLaw, Perfect, Shift, Soft
@@ -22,6 +23,7 @@ __all__ = [
     "SCM",
     "AdditiveNoise",
     "Alignment",
+    "CausalEffect",
     "Comparison",
     "Do",
     "Flow",
@@ -34,6 +36,7 @@ __all__ = [
     "Mechanism",
     "Monotone",
     "MonotoneSpline",
+    "NoiseDecoder",
     "Orthogonal",
     "Pairs",
     "Perfect",
@@ -44,12 +47,14 @@ __all__ = [
     "Soft",
     "SolutionFunction",
     "Unfaithful",
+    "causal_effect",
     "compare",
     "counterfactual_error",
     "dci",
     "find_isomorphism",
     "graph_edit_distance",
     "linear_oracle",
+    "noise_space",
     "scm_isomorphisms",
     "score",
     "spearman_mcc",
