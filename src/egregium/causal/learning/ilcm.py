@@ -7,13 +7,12 @@ from typing import ClassVar, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from egregium.causal.learning.method import Bent, Method, PairModel
+from egregium.causal.learning.autoencoder import Autoencoder, divergence
+from egregium.causal.learning.method import Method
 from egregium.causal.learning.schedule import Phase, Schedule
 from egregium.causal.learning.solutions import Affine, Identity, Solution, Spline
 from egregium.errors import OptionError
 
-FIRST_SIGMA = 0.1  # of standardised observations
-FIRST_SPREAD = -3.0  # logarithm of the posteriors' standard deviation
 BALANCING = 0.1  # share by which the law of targets is corrected in a step
 FOLLOWING = 0.01
 RAREST = 1e-4
@@ -101,7 +100,7 @@ class DisentanglementVAE(ILCM):
         return Identity(self.n)
 
 
-class NoiseModel(PairModel):
+class NoiseModel(Autoencoder):
     """Encoder, decoder and solution functions on noise encodings; the objective of `ILCM`."""
 
     log_prior: Tensor
@@ -110,15 +109,8 @@ class NoiseModel(PairModel):
     def __init__(
         self, solution: Solution, hidden: tuple[int, ...], width: int, schedule: Schedule, generator: torch.Generator
     ) -> None:
-        super().__init__(solution)
-        n = solution.n
-        self.encoder = Bent(width, hidden, 2 * n, generator)
-        self.decoder = Bent(n, hidden, width, generator)
-        self.log_sigma = nn.Parameter(torch.tensor(math.log(FIRST_SIGMA)))
-        self.schedule = schedule
-        with torch.no_grad():
-            self.encoder.straight.weight[n:] *= 0.1
-            self.encoder.straight.bias[n:] = FIRST_SPREAD
+        super().__init__(solution, hidden, width, generator)
+        self.schedule, n = schedule, solution.n
         self.register_buffer("log_prior", torch.full((n + 1,), -math.log(n + 1)))
         self.register_buffer("own", torch.cat([torch.zeros(1, n), torch.eye(n)])[:, None])
 
@@ -130,26 +122,20 @@ class NoiseModel(PairModel):
         self._follow(logits.detach(), balanced=phase.cooling)
         return -phase.temperature * torch.logsumexp(logits, 0).mean() + self.solution.penalty()
 
-    def encode(self, x: Tensor) -> Tensor:
-        return self.encoder(x)[:, : self.solution.n]
-
-    def decode(self, e: Tensor) -> Tensor:
-        return self.decoder(e)
-
     def found_targets(self, x: Tensor, y: Tensor) -> Tensor:
         return self._logits(x, y, self.schedule.at(1.0), None).argmax(0)
 
     def _logits(self, x: Tensor, y: Tensor, phase: Phase, generator: torch.Generator | None) -> Tensor:
         """`log p(I) - L_I / temperature`, `(n + 1, B)`; at the posteriors' means where there is no generator."""
-        mean, spread = self._posterior(torch.cat([x, y]))
+        mean, spread = self.posterior(torch.cat([x, y]))
         (before, after), (narrow, narrow_after) = mean.chunk(2), spread.chunk(2)
         shared, width = (before + after) / 2, (narrow + narrow_after) / 2
         means = shared + self.own * (before - shared), shared + self.own * (after - shared)  # (n + 1, B, n)
         spreads = width + self.own * (narrow - width), width + self.own * (narrow_after - width)
         e, e_after = self._drawn(means, spreads, generator)
         misfit = self._misfit(e, e_after, x, y)
-        divergence = _divergence(means[0], spreads[0]) + self._moved(e_after, spreads[1], phase.blend)
-        return self.log_prior[:, None] - (misfit + phase.beta * divergence) / phase.temperature
+        surplus = divergence(means[0], spreads[0]) + self._moved(e_after, spreads[1], phase.blend)
+        return self.log_prior[:, None] - (misfit + phase.beta * surplus) / phase.temperature
 
     def _drawn(
         self, means: tuple[Tensor, Tensor], spreads: tuple[Tensor, Tensor], generator: torch.Generator | None
@@ -175,16 +161,10 @@ class NoiseModel(PairModel):
         surprise = (1 - blend) * 0.5 * own.square() + blend * (0.5 * variable.square() - slope)
         return torch.cat([torch.zeros_like(own[:1]), surprise - narrow.log() - 0.5])
 
-    def _posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_spread = self.encoder(x).chunk(2, -1)
-        return mean, log_spread.exp()
-
     def _alone(self, x: Tensor, beta: float, generator: torch.Generator) -> Tensor:
         """Negative ELBO of single observations."""
-        mean, spread = self._posterior(x)
-        decoded = self.decoder(mean + spread * torch.randn(mean.shape, generator=generator))
-        misfit = 0.5 * (decoded - x).square().sum(-1) * (-2 * self.log_sigma).exp() + x.shape[1] * self.log_sigma
-        return (misfit + beta * _divergence(mean, spread)).mean()
+        mean, spread = self.posterior(x)
+        return (self.misfit(mean, spread, x, generator) + beta * divergence(mean, spread)).mean()
 
     def _follow(self, logits: Tensor, *, balanced: bool) -> None:
         """The law of targets a step nearer to what the batch says; or corrected until all are equally frequent."""
@@ -194,8 +174,3 @@ class NoiseModel(PairModel):
         else:
             self.log_prior.lerp_(usage, FOLLOWING)
         self.log_prior.sub_(self.log_prior.logsumexp(0))
-
-
-def _divergence(mean: Tensor, spread: Tensor) -> Tensor:
-    """Of N(mean, spread) from N(0, I), `(..., n) -> (...)`."""
-    return (0.5 * (mean.square() + spread.square() - 1) - spread.log()).sum(-1)
