@@ -22,7 +22,8 @@ class AdaGVAE(Method):
     .. math:: \sum_{o \in \{x, \tilde x\}} E_{\hat q_o} [-\log p(o \mid z)] + \beta \, KL(\hat q_o \,\|\, N(0, I)).
 
     The method knows of no causes. Under an atomic intervention all effects of the target move with it, while of the noise
-    encodings one alone moves: sharing draws the coordinates to these. Targets are the coordinates that two posteriors place apart.
+    encodings one alone moves: sharing draws the coordinates to these. Targets are the coordinates that two posteriors place
+    apart.
 
     Args:
         n: latent variables.

@@ -61,7 +61,7 @@ def divergence(mean: Tensor, spread: Tensor) -> Tensor:
 
 
 def likeliest_targets(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> Tensor:
-    r"""The likeliest target `(N,)` of pairs of which posteriors `(N, n)` are known: 0, or i + 1 where coordinate i was drawn anew.
+    r"""The likeliest targets `(N,)` of pairs with posteriors `(N, n)`: 0, or i + 1 where coordinate i was drawn anew.
 
     With q, q' the posteriors and p = N(0, 1), that coordinate i is one variable seen twice is likelier than that it is two
     independent ones by the factor :math:`\int q(z_i) \, q'(z_i) / p(z_i) \, dz_i`. The target is the coordinate where this is

@@ -21,9 +21,9 @@ class Contrastive(Method):
         E_{true} [\log (1 + e^{-r})] + E_{shuffled} [\log (1 + e^{r})],
 
     with one encoder h of both views and n small networks psi. At the optimum r is the logarithm of the ratio of the densities
-    of both kinds of pairs. If that is a sum over independent components, h finds these, each up to a diffeomorphism; pairs of
-    atomic interventions are not of that kind, since their components move one at a time. Where a component does not move, the ratio is
-    infinite, so that the views are seen with Gaussian noise.
+    of both kinds of pairs. If that is a sum over independent components, h finds these, each up to a diffeomorphism. Pairs of
+    atomic interventions are not quite of that kind, since one component at a time moves; and of one that does not, the ratio
+    would be infinite, so that the views are seen with Gaussian noise. Noise encodings are found at best, not causes.
 
     A decoder is trained along, by least squares on encodings that it does not change. Targets are the coordinates whose psi
     is nearer to its mean over shuffled pairs than to that over true ones, and nearest.

@@ -8,21 +8,20 @@ from torch import Tensor
 
 from egregium.causal.learning.explicit import Explicit, cycles
 from egregium.causal.learning.ilcm import NoiseModel
-from egregium.causal.learning.method import Method
-from egregium.causal.learning.schedule import Schedule
+from egregium.causal.learning.schedule import Cooled
 
 
 @dataclass(frozen=True)
-class ELCM(Method):
+class ELCM(Cooled):
     r"""An explicit latent causal model: the pair autoencoder of `ILCM`, with mechanisms on a learned graph.
 
     Solution functions come of mechanisms of location and scale that see their parents alone,
 
     .. math:: z_i = l_i(A_{\cdot i} z) + \exp(r_i(A_{\cdot i} z)) \, e_i,
 
-    where the edge from j to i is there with the probability :math:`P_{ji}`. In training a graph is drawn for each pair and gradients
-    pass as through its relaxation; afterwards it is the likelier half of the edges. To the objective of `ILCM` come a price for each
-    edge expected and one for cycles,
+    where the edge from j to i is there with the probability :math:`P_{ji}`. In training a graph is drawn for each pair, and
+    gradients pass as through its relaxation; afterwards the graph has the edges that are likelier than not. To the objective
+    of `ILCM` come a price for each edge expected and one for cycles,
 
     .. math:: \lambda \sum_{ij} P_{ij} + \mu (\operatorname{tr} \exp(P \circ P) - n),
 
@@ -51,10 +50,6 @@ class ELCM(Method):
     sparsity: float = 0.02
     acyclicity: float = 0.5
     relaxation: float = 1.0
-    temperature: float = 25.0
-    first_beta: float = 0.01
-    warmup: float = 0.1
-    cooled: float = 0.5
 
     name: ClassVar[str] = "elcm"
 
@@ -69,8 +64,7 @@ class GraphModel(NoiseModel):
 
     def __init__(self, method: ELCM, width: int, generator: torch.Generator) -> None:
         solution = Explicit(method.n, method.hidden, generator, method.relaxation)
-        schedule = Schedule(method.temperature * width, method.first_beta, method.warmup, method.cooled)
-        super().__init__(solution, method.hidden, width, schedule, generator)
+        super().__init__(solution, method.hidden, width, method.schedule(width), generator)
         self.sparsity, self.acyclicity = method.sparsity, method.acyclicity
 
     def objective(self, x: Tensor, y: Tensor, targets: Tensor | None, share: float, generator: torch.Generator) -> Tensor:

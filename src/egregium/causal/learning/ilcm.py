@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from egregium.causal.learning.autoencoder import Autoencoder, divergence
-from egregium.causal.learning.method import Method
-from egregium.causal.learning.schedule import Phase, Schedule
+from egregium.causal.learning.schedule import Cooled, Phase, Schedule
 from egregium.causal.learning.solutions import Affine, Identity, Solution, Spline
 from egregium.errors import OptionError
 
@@ -21,7 +20,7 @@ SolutionKind = Literal["affine", "spline"]
 
 
 @dataclass(frozen=True)
-class ILCM(Method):
+class ILCM(Cooled):
     r"""An implicit latent causal model: a variational autoencoder of pairs in the space of noise encodings.
 
     An encoder gives Gaussian posteriors of the noise encodings e of x and :math:`\tilde e` of :math:`\tilde x`, a decoder the
@@ -63,10 +62,6 @@ class ILCM(Method):
 
     solution: SolutionKind = "affine"
     bins: int = 8
-    temperature: float = 25.0
-    first_beta: float = 0.01
-    warmup: float = 0.1
-    cooled: float = 0.5
 
     name: ClassVar[str] = "ilcm"
 
@@ -74,12 +69,9 @@ class ILCM(Method):
         super().__post_init__()
         if self.solution not in get_args(SolutionKind):
             raise OptionError(f"ilcm(solution=) expects one of {', '.join(get_args(SolutionKind))}; got {self.solution!r}.")
-        if not self.warmup < self.cooled <= 1:
-            raise OptionError(f"ilcm expects 0 < warmup < cooled <= 1; got {self.warmup} and {self.cooled}.")
 
     def build(self, width: int, generator: torch.Generator) -> "NoiseModel":
-        schedule = Schedule(self.temperature * width, self.first_beta, self.warmup, self.cooled)
-        return NoiseModel(self._solution(generator), self.hidden, width, schedule, generator)
+        return NoiseModel(self._solution(generator), self.hidden, width, self.schedule(width), generator)
 
     def _solution(self, generator: torch.Generator) -> Solution:
         if self.solution == "spline":

@@ -1,6 +1,7 @@
 """Ctrl-C that waits for the end of a step, so that what is saved then is whole."""
 
 import signal
+import threading
 from types import FrameType
 from typing import Self
 
@@ -8,21 +9,21 @@ from typing import Self
 class Interrupts:
     """While it is open, SIGINT sets `wanted`; a second one raises `KeyboardInterrupt` at once.
 
-    Other handlers than Python's own, such as those of a worker that ignores the signal, stay, and so do those of threads.
+    Only Python's own handler is replaced, and put back: a worker that ignores the signal goes on ignoring it. Threads but
+    the main one are never interrupted.
     """
 
-    wanted = False
-
     def __enter__(self) -> Self:
-        self.previous = signal.getsignal(signal.SIGINT)
-        self._handle(self._want)
+        self.wanted = False
+        main = threading.current_thread() is threading.main_thread()
+        self.replaced = main and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self.replaced:
+            signal.signal(signal.SIGINT, self._want)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._handle(signal.default_int_handler)
-
-    def _handle(self, handler: object) -> None:
-        ...
+        if self.replaced:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _want(self, number: int, frame: FrameType | None) -> None:
         if self.wanted:
