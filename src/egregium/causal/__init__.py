@@ -10,6 +10,19 @@ from egregium.causal.graph_distance import graph_edit_distance, structural_hammi
 from egregium.causal.interventions import Do, Intervention, InterventionLaw, Perfect, Shift, Soft
 from egregium.causal.isomorphism import Comparison, compare, find_isomorphism, transported
 from egregium.causal.lcm import LatentCausalModel, Pairs
+from egregium.causal.learning import (
+    ELCM,
+    ILCM,
+    IVAE,
+    AdaGVAE,
+    BetaVAE,
+    Contrastive,
+    DisentanglementVAE,
+    Learned,
+    fit,
+    load_learned,
+    save_learned,
+)
 from egregium.causal.mechanisms import AdditiveNoise, Linear, LocationScale, Mechanism, Monotone, MonotoneSpline
 from egregium.causal.oracle import LinearOracle, linear_oracle
 from egregium.causal.scene import Scene
@@ -20,16 +33,24 @@ from egregium.causal.symmetries import SCMIsomorphism, scm_isomorphisms
 __all__ = [
     "DAG",
     "DCI",
+    "ELCM",
+    "ILCM",
+    "IVAE",
     "SCM",
+    "AdaGVAE",
     "AdditiveNoise",
     "Alignment",
+    "BetaVAE",
     "CausalEffect",
     "Comparison",
+    "Contrastive",
+    "DisentanglementVAE",
     "Do",
     "Flow",
     "Intervention",
     "InterventionLaw",
     "LatentCausalModel",
+    "Learned",
     "Linear",
     "LinearOracle",
     "LocationScale",
@@ -52,9 +73,12 @@ __all__ = [
     "counterfactual_error",
     "dci",
     "find_isomorphism",
+    "fit",
     "graph_edit_distance",
     "linear_oracle",
+    "load_learned",
     "noise_space",
+    "save_learned",
     "scm_isomorphisms",
     "score",
     "spearman_mcc",

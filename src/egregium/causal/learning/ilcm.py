@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from egregium.causal.learning.method import Bent, Method, PairModel
-from egregium.causal.learning.schedule import Phase, Schedule
+from egregium.causal.learning.autoencoder import Autoencoder, divergence
+from egregium.causal.learning.schedule import Cooled, Phase, Schedule
 from egregium.causal.learning.solutions import Affine, Identity, Solution, Spline
 from egregium.errors import OptionError
 
-FIRST_SIGMA = 0.1  # of standardised observations
-FIRST_SPREAD = -3.0  # logarithm of the posteriors' standard deviation
 BALANCING = 0.1  # share by which the law of targets is corrected in a step
 FOLLOWING = 0.01
 RAREST = 1e-4
@@ -22,7 +20,7 @@ SolutionKind = Literal["affine", "spline"]
 
 
 @dataclass(frozen=True)
-class ILCM(Method):
+class ILCM(Cooled):
     r"""An implicit latent causal model: a variational autoencoder of pairs in the space of noise encodings.
 
     An encoder gives Gaussian posteriors of the noise encodings e of x and :math:`\tilde e` of :math:`\tilde x`, a decoder the
@@ -64,10 +62,6 @@ class ILCM(Method):
 
     solution: SolutionKind = "affine"
     bins: int = 8
-    temperature: float = 25.0
-    first_beta: float = 0.01
-    warmup: float = 0.1
-    cooled: float = 0.5
 
     name: ClassVar[str] = "ilcm"
 
@@ -75,12 +69,9 @@ class ILCM(Method):
         super().__post_init__()
         if self.solution not in get_args(SolutionKind):
             raise OptionError(f"ilcm(solution=) expects one of {', '.join(get_args(SolutionKind))}; got {self.solution!r}.")
-        if not self.warmup < self.cooled <= 1:
-            raise OptionError(f"ilcm expects 0 < warmup < cooled <= 1; got {self.warmup} and {self.cooled}.")
 
     def build(self, width: int, generator: torch.Generator) -> "NoiseModel":
-        schedule = Schedule(self.temperature * width, self.first_beta, self.warmup, self.cooled)
-        return NoiseModel(self._solution(generator), self.hidden, width, schedule, generator)
+        return NoiseModel(self._solution(generator), self.hidden, width, self.schedule(width), generator)
 
     def _solution(self, generator: torch.Generator) -> Solution:
         if self.solution == "spline":
@@ -101,7 +92,7 @@ class DisentanglementVAE(ILCM):
         return Identity(self.n)
 
 
-class NoiseModel(PairModel):
+class NoiseModel(Autoencoder):
     """Encoder, decoder and solution functions on noise encodings; the objective of `ILCM`."""
 
     log_prior: Tensor
@@ -110,17 +101,10 @@ class NoiseModel(PairModel):
     def __init__(
         self, solution: Solution, hidden: tuple[int, ...], width: int, schedule: Schedule, generator: torch.Generator
     ) -> None:
-        super().__init__(solution)
-        n = solution.n
-        self.encoder = Bent(width, hidden, 2 * n, generator)
-        self.decoder = Bent(n, hidden, width, generator)
-        self.log_sigma = nn.Parameter(torch.tensor(math.log(FIRST_SIGMA)))
-        self.schedule = schedule
-        with torch.no_grad():
-            self.encoder.straight.weight[n:] *= 0.1
-            self.encoder.straight.bias[n:] = FIRST_SPREAD
+        super().__init__(solution, hidden, width, generator)
+        self.schedule, n = schedule, solution.n
         self.register_buffer("log_prior", torch.full((n + 1,), -math.log(n + 1)))
-        self.register_buffer("own", torch.cat([torch.zeros(1, n), torch.eye(n)])[:, None].repeat(1, 1, 2))
+        self.register_buffer("own", torch.cat([torch.zeros(1, n), torch.eye(n)])[:, None])
 
     def objective(self, x: Tensor, y: Tensor, targets: Tensor | None, share: float, generator: torch.Generator) -> Tensor:
         phase = self.schedule.at(share)
@@ -130,28 +114,21 @@ class NoiseModel(PairModel):
         self._follow(logits.detach(), balanced=phase.cooling)
         return -phase.temperature * torch.logsumexp(logits, 0).mean() + self.solution.penalty()
 
-    def encode(self, x: Tensor) -> Tensor:
-        return self.encoder(x)[:, : self.solution.n]
-
-    def decode(self, e: Tensor) -> Tensor:
-        return self.decoder(e)
-
     def found_targets(self, x: Tensor, y: Tensor) -> Tensor:
         return self._logits(x, y, self.schedule.at(1.0), None).argmax(0)
 
     def _logits(self, x: Tensor, y: Tensor, phase: Phase, generator: torch.Generator | None) -> Tensor:
         """`log p(I) - L_I / temperature`, `(n + 1, B)`; at the posteriors' means where there is no generator."""
-        n, posterior = self.solution.n, self._posterior(torch.cat([x, y])).unflatten(0, (2, len(x)))
-        shared = posterior.mean(0)
-        mean, spread = (shared + self.own * (posterior[:, None] - shared)).split(n, -1)  # (2, n + 1, B, n)
+        mean, spread = (each.unflatten(0, (2, 1, -1)) for each in self.posterior(torch.cat([x, y])))
+        mean, spread = (torch.lerp(each.mean(0), each, self.own) for each in (mean, spread))  # (2, n + 1, B, n)
         e = mean if generator is None else mean + spread * self._draw(mean.shape, generator)
-        divergence = _divergence(mean[0], spread[0]) + self._moved(e[1], spread[1], phase.blend)
-        return self.log_prior[:, None] - (self._misfit(e, x, y) + phase.beta * divergence) / phase.temperature
+        surplus = divergence(mean[0], spread[0]) + self._moved(e[1], spread[1], phase.blend)
+        return self.log_prior[:, None] - (self._misfit(e, x, y) + phase.beta * surplus) / phase.temperature
 
     def _draw(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
         """N(0, 1) for encodings before and after `(2, n + 1, B, n)`: one draw for both but for the target's coordinate."""
         draw, fresh = torch.randn(shape, generator=generator).unbind(0)
-        return torch.stack([draw, torch.lerp(draw, fresh, self.own[..., : shape[-1]])])
+        return torch.stack([draw, torch.lerp(draw, fresh, self.own)])
 
     def _misfit(self, e: Tensor, x: Tensor, y: Tensor) -> Tensor:
         r"""Negative log-likelihood `(n + 1, B)`, without constants, of encodings `(2, n + 1, B, n)`.
@@ -175,17 +152,10 @@ class NoiseModel(PairModel):
             surprise = surprise + (1 - blend) * 0.5 * own.square()
         return torch.cat([torch.zeros_like(own[:1]), surprise - narrow.log() - 0.5])
 
-    def _posterior(self, x: Tensor) -> Tensor:
-        """Means and standard deviations, `(N, 2 n)`."""
-        mean, log_spread = self.encoder(x).chunk(2, -1)
-        return torch.cat([mean, log_spread.exp()], -1)
-
     def _alone(self, x: Tensor, beta: float, generator: torch.Generator) -> Tensor:
         """Negative ELBO of single observations."""
-        mean, spread = self._posterior(x).chunk(2, -1)
-        decoded = self.decoder(mean + spread * torch.randn(mean.shape, generator=generator))
-        misfit = 0.5 * (decoded - x).square().sum(-1) * (-2 * self.log_sigma).exp() + x.shape[1] * self.log_sigma
-        return (misfit + beta * _divergence(mean, spread)).mean()
+        mean, spread = self.posterior(x)
+        return (self.misfit(mean, spread, x, generator) + beta * divergence(mean, spread)).mean()
 
     def _follow(self, logits: Tensor, *, balanced: bool) -> None:
         """The law of targets a step nearer to what the batch says; or corrected until all are equally frequent."""
@@ -195,8 +165,3 @@ class NoiseModel(PairModel):
         else:
             self.log_prior.lerp_(usage, FOLLOWING)
         self.log_prior.sub_(self.log_prior.logsumexp(0))
-
-
-def _divergence(mean: Tensor, spread: Tensor) -> Tensor:
-    """Of N(mean, spread) from N(0, I), `(..., n) -> (...)`."""
-    return (0.5 * (mean.square() + spread.square() - 1) - spread.log()).sum(-1)

@@ -45,26 +45,26 @@ class Learned:
     @torch.no_grad()
     def noise(self, x: Tensor) -> Tensor:
         """Noise encodings `(N, n)` of observations `(N, *shape)`: posterior means."""
-        return self._mapped(lambda rows: self.model.encode(self.front(rows)), x)
+        return self._mapped(lambda rows: self.model.encode(self.front(rows)), self._seen(x))
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
         """Variables `(N, n)` of observations `(N, *shape)`: causal ones, where the method knows of causes."""
-        return self._mapped(lambda rows: self.model.solution.solve(self.model.encode(self.front(rows))), x)
+        return self._mapped(lambda rows: self.model.solution.solve(self.model.encode(self.front(rows))), self._seen(x))
 
     @torch.no_grad()
     def decode_noise(self, e: Tensor) -> Tensor:
         """Observations `(N, *shape)` of noise encodings `(N, n)`."""
-        if e.ndim != 2 or e.shape[1] != self.n:
-            raise ShapeError(f"noise encodings of this model are (N, {self.n}); got {tuple(e.shape)}.")
+        _require_rows(e, (self.n,), "noise encodings")
         return self._mapped(lambda rows: self.front.inverse(self.model.decode(rows)), e)
 
     @torch.no_grad()
     def targets(self, x: Tensor, x_after: Tensor) -> Tensor:
         """Likeliest targets `(N,)` of pairs: 0 for none, i + 1 for variable i."""
-        if x.shape != x_after.shape:
-            raise ShapeError(f"pairs have equal shapes; got {tuple(x.shape)} before and {tuple(x_after.shape)} after.")
-        return self._mapped(lambda a, b: self.model.found_targets(self.front(a), self.front(b)), x, x_after)
+        pair = self._seen(x), self._seen(x_after)
+        if len(x) != len(x_after):
+            raise ShapeError(f"pairs are equally many before and after; got {len(x)} and {len(x_after)}.")
+        return self._mapped(lambda a, b: self.model.found_targets(self.front(a), self.front(b)), *pair)
 
     def to_scm(self, graph: DAG) -> SCM:
         """The structural causal model on a graph, in float64, with noises N(0, 1).
@@ -86,14 +86,14 @@ class Learned:
             scm, LearnedDecoder(scm, copy.deepcopy(self.model).double(), copy.deepcopy(self.front).double())
         )
 
+    def _seen(self, x: Tensor) -> Tensor:
+        _require_rows(x, self.front.shape, "observations")
+        return x
+
     def _mapped(self, function: Callable[..., Tensor], *of: Tensor) -> Tensor:
-        for one in of:
-            if not isinstance(one, Tensor) or not one.is_floating_point():
-                raise TensorError(f"expected a tensor of real numbers; got {getattr(one, 'dtype', type(one).__name__)}.")
-            if not bool(torch.isfinite(one).all()):
-                raise TensorError("the rows given hold NaN or infinity.")
-        width = max(ROW, of[0][0].numel() if len(of[0]) else 1)
-        return torch.cat([function(*(one[rows].float() for one in of)) for rows in row_chunks(len(of[0]), width)])
+        rows = max(1, len(of[0]))
+        width = max(ROW, of[0].numel() // rows)
+        return torch.cat([function(*(one[piece].float() for one in of)) for piece in row_chunks(rows, width)])
 
     def __repr__(self) -> str:
         steps, last = self.method.steps, self.history[-1] if self.history else float("nan")
@@ -114,3 +114,13 @@ class LearnedDecoder:
     def inverse(self, x: Tensor) -> Tensor:
         """Causal variables of observations; of those off the decoder's image, what the encoder makes of them."""
         return self.scm.solve(self.model.encode(self.front(x)))
+
+
+def _require_rows(x: Tensor, shape: tuple[int, ...], name: str) -> None:
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        raise TensorError(f"{name} are a tensor of real numbers; got {getattr(x, 'dtype', type(x).__name__)}.")
+    if x.ndim != len(shape) + 1 or tuple(x.shape[1:]) != shape:
+        expected = ", ".join(map(str, ("N", *shape)))
+        raise ShapeError(f"{name} of this model are ({expected}); got {tuple(x.shape)}.")
+    if not bool(torch.isfinite(x).all()):
+        raise TensorError(f"{name} hold NaN or infinity.")

@@ -41,15 +41,20 @@ class Method(ABC):
     needs_targets: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        whole = {"n": self.n, "steps": self.steps, "batch_size": self.batch_size, "hidden": min(self.hidden, default=0)}
-        for name, value in whole.items() | ({"components": self.components}.items() if self.components is not None else set()):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise OptionError(f"{self.name}({name}=) expects whole numbers of at least 1; got {getattr(self, name)!r}.")
+        if isinstance(self.hidden, Sequence):
+            object.__setattr__(self, "hidden", tuple(self.hidden))
         for one in fields(self):
             value = getattr(self, one.name)
-            if isinstance(one.default, float) and not (isinstance(value, int | float) and 0 < value < math.inf):
+            if isinstance(one.default, float) and not (_real(value) and 0 < value < math.inf):
                 raise OptionError(f"{self.name}({one.name}=) expects a positive finite number; got {value!r}.")
+            if (one.name == "n" or isinstance(one.default, int)) and not _whole(value):
+                raise OptionError(f"{self.name}({one.name}=) expects a whole number of at least 1; got {value!r}.")
+        if self.components is not None and not _whole(self.components):
+            raise OptionError(
+                f"{self.name}(components=) expects a whole number of at least 1, or None; got {self.components!r}."
+            )
+        if not isinstance(self.hidden, tuple) or not self.hidden or not all(map(_whole, self.hidden)):
+            raise OptionError(f"{self.name}(hidden=) expects whole numbers of at least 1, one a layer; got {self.hidden!r}.")
 
     @abstractmethod
     def build(self, width: int, generator: torch.Generator) -> "PairModel":
@@ -69,6 +74,14 @@ class Method(ABC):
         if data.get("method") != cls.name or missing or not set(given) <= set(known):
             raise ModelError(f"this is no specification of the method {cls.name}: {dict(data)!r}.")
         return cls(**given)
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _real(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 class PairModel(nn.Module, ABC):

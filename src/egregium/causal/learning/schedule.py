@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from egregium.causal.learning.method import Method
+from egregium.errors import OptionError
+
 FREE = 0.3  # share of the cooling after which causes are let in
 
 
@@ -41,3 +44,32 @@ class Schedule:
             blend=min(1.0, max(0.0, (cooling - FREE) / (1 - FREE))),
             cooling=cooling < 1,
         )
+
+
+@dataclass(frozen=True)
+class Cooled(Method):
+    """Hyper-parameters of methods whose training cools.
+
+    Args:
+        temperature: in nats a number of an observation, at first.
+        first_beta: weight of divergences, at first.
+        warmup: share of the steps in which the autoencoder is trained alone.
+        cooled: share of the steps after which temperature and weight are 1.
+
+    Raises:
+        OptionError: a value out of its range.
+    """
+
+    temperature: float = 25.0
+    first_beta: float = 0.01
+    warmup: float = 0.1
+    cooled: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.warmup < self.cooled <= 1:
+            raise OptionError(f"{self.name} expects 0 < warmup < cooled <= 1; got {self.warmup} and {self.cooled}.")
+
+    def schedule(self, width: int) -> Schedule:
+        """For observations `(N, width)`."""
+        return Schedule(self.temperature * width, self.first_beta, self.warmup, self.cooled)

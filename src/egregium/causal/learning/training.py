@@ -16,6 +16,7 @@ from torch import Tensor
 from egregium.causal.checks import require_targets
 from egregium.causal.learning.files import FILE_NAME, load_learned, save_learned
 from egregium.causal.learning.flat_adam import FlatAdam
+from egregium.causal.learning.interrupts import Interrupts
 from egregium.causal.learning.learned import Learned
 from egregium.causal.learning.method import Method
 from egregium.causal.learning.standardisation import Standardisation
@@ -71,7 +72,8 @@ def fit(
     if folder is not None and (folder / FILE_NAME).is_file():
         return _finished(folder, address)
     with one_thread(), torch.enable_grad():
-        training = _Training(method, x, x_after, targets, seed, folder, address)
+        known = None if targets is None else targets.to("cpu", torch.long)
+        training = _Training(method, x, x_after, known, seed, folder, address)
         training.run(_Bar(method.name, method.steps, shown=progress))
         found = training.learned()
     if folder is not None:
@@ -105,19 +107,17 @@ class _Training:
 
     def run(self, bar: "_Bar") -> None:
         saved, steps = time.monotonic(), self.method.steps
-        with bar:
-            try:
-                while self.step < steps:
-                    loss = self._advance()
-                    if self.step % max(1, steps // POINTS) == 0:
-                        self.history.append(self._finite(float(loss)))
-                        bar.show(self.step, self.history[-1])
-                        if time.monotonic() - saved > SAVED_EVERY:
-                            self._save()
-                            saved = time.monotonic()
-            except KeyboardInterrupt:
-                self._save()
-                raise
+        with bar, Interrupts() as interrupts:
+            while self.step < steps:
+                loss = self._advance()
+                if self.step % max(1, steps // POINTS) == 0:
+                    self.history.append(self._finite(float(loss)))
+                    bar.show(self.step, self.history[-1])
+                if interrupts.wanted or time.monotonic() - saved > SAVED_EVERY:
+                    self._save()
+                    saved = time.monotonic()
+                if interrupts.wanted:
+                    raise KeyboardInterrupt
 
     def learned(self) -> Learned:
         for parameter in self.model.parameters():
@@ -232,5 +232,5 @@ def _address(method: Method, x: Tensor, x_after: Tensor, targets: Tensor | None,
     for one in (x, x_after, targets):
         if one is not None:
             hashed.update(f"{one.dtype}{tuple(one.shape)}".encode())
-            hashed.update(one.detach().cpu().contiguous().numpy().data)
+            hashed.update(one.detach().cpu().contiguous().view(torch.uint8).numpy().data)
     return hashed.hexdigest()
