@@ -14,7 +14,7 @@ DEGREE = 3  # Hermite polynomials of each variable; products of these are the in
 KNOTS = (-1.5, -0.75, 0.0, 0.75, 1.5)  # of the piecewise cubic functions beside them
 BLOCKS = 4096  # sums over so many blocks of rows have their signs flipped
 ROWS = 10  # for each function of the variables
-RANK = 1e-6  # share of a function's variance that others must leave for it to count
+RANK = 1e-10  # share of the variance of all functions below which a direction of theirs is rounding
 
 Question = tuple[int, int, tuple[int, ...]]  # child, parent, given
 
