@@ -219,20 +219,20 @@ class _State:
 
     def fit_networks(self) -> None:
         """A step on variables before, each row with parents of its own."""
-        z = self.before[torch.randint(len(self.before), (self.spec.batch,), generator=self.generator)]
+        half = self.spec.batch // 2
+        untouched = self.before[torch.randint(len(self.before), (self.spec.batch - half,), generator=self.generator)]
+        set_, of = self._after(half)
+        z, kept = torch.cat([untouched, set_]), torch.cat([torch.ones(self.n, self.spec.batch - half), 1 - of], 1)
         self.optimizers[0].zero_grad()
-        self.networks.loss(self.networks.hidden(z, self._drawn()), z.T).mean(1).sum().backward()
+        loss = self.networks.loss(self.networks.hidden(z, self._drawn()), z.T)
+        (kept * loss).sum().div(self.spec.batch).backward()
         self.optimizers[0].step()
 
     @torch.no_grad()
     def fit_graph(self) -> None:
         """A step on variables after, as many of each target but for chance."""
-        target = torch.randint(self.n, (self.spec.batch,), generator=self.generator)
-        start, length = self.ends[target], self.ends[target + 1] - self.ends[target]
-        share = torch.rand(self.spec.batch, generator=self.generator, dtype=torch.float64)
-        z = self.after[start + (share * length).long()]
+        z, of = self._after(self.spec.batch)
         worse = self._worse(z)  # (child, parent, rows)
-        of = torch.eye(self.n)[:, target]  # (variables, rows), 1 where it is the target
         kept = 1 - of
         over = torch.einsum("jib,jb->ij", worse, kept) / kept.sum(1)
         under = torch.einsum("jib,ib->ij", worse, of) / of.sum(1).clamp_min(1)[:, None]
@@ -241,6 +241,13 @@ class _State:
         self.gamma.grad = existence * (1 - existence) * direction * (over + self.spec.sparsity)
         self.theta.grad = direction * direction.T * (pull - pull.T) / self.n
         self.optimizers[1].step()
+
+    def _after(self, number: int) -> tuple[Tensor, Tensor]:
+        """Variables after `(number, n)`, as many of each target but for chance, and `(n, number)` 1 where each is the target."""
+        target = torch.randint(self.n, (number,), generator=self.generator)
+        start, length = self.ends[target], self.ends[target + 1] - self.ends[target]
+        share = torch.rand(number, generator=self.generator, dtype=torch.float64)
+        return self.after[start + (share * length).long()], torch.eye(self.n)[:, target]
 
     def _worse(self, z: Tensor) -> Tensor:
         """`L_(i -> j)(z_j) - L_(i -/> j)(z_j)` of rows `(rows, n)`, as `(j, i, rows)`."""
