@@ -14,6 +14,7 @@ from egregium.errors import OptionError
 
 PAIRS = 50  # that each variable must be the target of
 FLOOR = -4.0  # of log standard deviations, against a spike on few rows
+REACH = 5.0  # largest logit, so that an edge can come back
 SLOPE = 0.1  # of activations below 0
 
 
@@ -241,6 +242,8 @@ class _State:
         self.gamma.grad = existence * (1 - existence) * direction * (over + self.spec.sparsity)
         self.theta.grad = direction * direction.T * (pull - pull.T) / self.n
         self.optimizers[1].step()
+        for logits in (self.gamma, self.theta):
+            logits.clamp_(-REACH, REACH)
 
     def _after(self, number: int) -> tuple[Tensor, Tensor]:
         """Variables after `(number, n)`, as many of each target but for chance, and `(n, number)` 1 where each is the target."""
