@@ -133,9 +133,13 @@ def learn_graph(
 
 @dataclass(frozen=True, eq=False)
 class _Networks:
-    """n networks side by side, with inputs `(n, n, width)` and outputs `(n, width, 2)`: mean and log standard deviation."""
+    """n networks side by side: of the values of drawn parents, and of which these are, mean and log standard deviation.
 
-    enter: Tensor
+    Without the latter, a parent at 0 and none would be one, and an edge that is not there pays by telling them apart.
+    """
+
+    enter: Tensor  # (child, parent, width)
+    drawn: Tensor  # (child, parent, width)
     bias: Tensor
     leave: Tensor
     offset: Tensor
@@ -145,15 +149,21 @@ class _Networks:
         enter = torch.randn(n, n, width, generator=generator) / n**0.5  # target, input, hidden
         bias = torch.randn(n, width, generator=generator)
         leave = 0.1 * torch.randn(n, width, 2, generator=generator) / width**0.5
-        return cls(*(one.requires_grad_() for one in (enter, bias, leave, torch.zeros(n, 2))))
+        drawn = torch.zeros(n, n, width)
+        return cls(*(one.requires_grad_() for one in (enter, drawn, bias, leave, torch.zeros(n, 2))))
 
     @property
     def parameters(self) -> list[Tensor]:
-        return [self.enter, self.bias, self.leave, self.offset]
+        return [self.enter, self.drawn, self.bias, self.leave, self.offset]
 
     def hidden(self, z: Tensor, parents: Tensor) -> Tensor:
         """`(n, rows, width)` before activation, of `z` `(rows, n)` and parents `(rows, n, n)`, entry (j, i) where i is one of j."""
-        return torch.baddbmm(self.bias[:, None], (z[:, None] * parents).transpose(0, 1), self.enter)
+        given = torch.cat([z[:, None] * parents, parents], -1).transpose(0, 1)
+        return torch.baddbmm(self.bias[:, None], given, torch.cat([self.enter, self.drawn], 1))
+
+    def flipped(self, hidden: Tensor, z: Tensor, sign: Tensor) -> Tensor:
+        """`(n, n, rows, width)`, hidden with the edge from the second variable to the first taken or left as `sign` says."""
+        return hidden[:, None] + sign[..., None] * (z.T[..., None] * self.enter[:, :, None] + self.drawn[:, :, None])
 
     def loss(self, hidden: Tensor, z: Tensor) -> Tensor:
         """Minus the log-density `(n, rows)`, but for a constant, of `(n, rows, width)` and targets `(n, rows)`."""
@@ -225,7 +235,7 @@ class _State:
         set_, of = self._after(half)
         z, kept = torch.cat([untouched, set_]), torch.cat([torch.ones(self.n, self.spec.batch - half), 1 - of], 1)
         self.optimizers[0].zero_grad()
-        loss = self.networks.loss(self.networks.hidden(z, self._drawn()), z.T)
+        loss = self.networks.loss(self.networks.hidden(z, self._doubted()), z.T)
         (kept * loss).sum().div(self.spec.batch).backward()
         self.optimizers[0].step()
 
@@ -258,7 +268,7 @@ class _State:
         hidden = self.networks.hidden(z, parents)  # (j, rows, width)
         loss = self.networks.loss(hidden, z.T)[:, None]
         sign = (1 - 2 * parents).permute(1, 2, 0)  # (j, i, rows): what a flip of the edge adds
-        flipped = hidden[:, None] + (sign * z.T)[..., None] * self.networks.enter.detach()[:, :, None]
+        flipped = self.networks.flipped(hidden, z, sign)
         flat = self.networks.loss(flipped.flatten(1, 2), z.T[:, None].expand(sign.shape).flatten(1))
         return sign * (flat.reshape(sign.shape) - loss)
 
@@ -266,6 +276,14 @@ class _State:
         """Parents `(rows, n, n)`, entry (j, i) 1 where i is one of j, of each row its own."""
         chance = (self.existence * self.direction).T
         return (torch.rand(self.spec.batch, self.n, self.n, generator=self.generator) < chance).float()
+
+    def _doubted(self) -> Tensor:
+        """The same with one edge of each child flipped in half of all cases: what the steps of the graph compare."""
+        parents = self._drawn()
+        other = torch.randint(self.n - 1, parents.shape[:2], generator=self.generator)
+        other = other + (other >= torch.arange(self.n))  # never the child
+        flip = torch.nn.functional.one_hot(other, self.n) * (torch.rand(*parents.shape[:2], 1, generator=self.generator) < 0.5)
+        return (parents - flip).abs()
 
     def result(self) -> LearnedGraph:
         existence, direction = self.existence.double(), self.direction.double()
