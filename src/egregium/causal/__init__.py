@@ -3,7 +3,9 @@
 from egregium.causal.alignment import Alignment, spearman_mcc
 from egregium.causal.dag import DAG
 from egregium.causal.decoders import Flow, Orthogonal
+from egregium.causal.dependence import DependenceGraph, graph_by_dependence
 from egregium.causal.disentanglement import DCI, dci
+from egregium.causal.enco import ENCO, LearnedGraph, learn_graph
 from egregium.causal.faithfulness import Unfaithful, unfaithful
 from egregium.causal.graph_distance import graph_edit_distance, structural_hamming_distance
 from egregium.causal.interventions import Do, Intervention, InterventionLaw, Perfect, Shift, Soft
@@ -14,20 +16,24 @@ from egregium.causal.oracle import LinearOracle, linear_oracle
 from egregium.causal.scene import Scene
 from egregium.causal.scm import SCM, SolutionFunction
 from egregium.causal.scores import Scores, counterfactual_error, score, target_accuracy
+from egregium.causal.solution_graph import SolutionGraph, graph_by_solution
 from egregium.causal.symmetries import SCMIsomorphism, scm_isomorphisms
 
 __all__ = [
     "DAG",
     "DCI",
+    "ENCO",
     "SCM",
     "AdditiveNoise",
     "Alignment",
     "Comparison",
+    "DependenceGraph",
     "Do",
     "Flow",
     "Intervention",
     "InterventionLaw",
     "LatentCausalModel",
+    "LearnedGraph",
     "Linear",
     "LinearOracle",
     "LocationScale",
@@ -43,12 +49,16 @@ __all__ = [
     "Shift",
     "Soft",
     "SolutionFunction",
+    "SolutionGraph",
     "Unfaithful",
     "compare",
     "counterfactual_error",
     "dci",
     "find_isomorphism",
+    "graph_by_dependence",
+    "graph_by_solution",
     "graph_edit_distance",
+    "learn_graph",
     "linear_oracle",
     "scm_isomorphisms",
     "score",

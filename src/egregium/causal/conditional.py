@@ -59,9 +59,7 @@ class Functions:
         return (inside if using is None else inside & self.uses[:, using]).nonzero()[:, 0]
 
 
-def conditional_dependence(
-    scores: Tensor, questions: Sequence[Question], flips: int, generator: torch.Generator
-) -> Answers:
+def conditional_dependence(scores: Tensor, questions: Sequence[Question], flips: int, generator: torch.Generator) -> Answers:
     r"""For each (i, j, given): does variable i depend on variable j given others?
 
     Let y be `H_1(z_i)` or `H_2(z_i)` (location and scale), F all functions of the given variables, G those of z_j and of it and
@@ -91,7 +89,7 @@ def conditional_dependence(
         found.append(standard[0].amax())
         null.append(standard[1:].amax(1))
     largest = torch.stack(null).amax(0)
-    p_values = (1 + (largest >= torch.stack(found)[:, None]).sum(1)) / (flips + 1)
+    p_values = (1 + (largest >= torch.stack(found)[:, None]).sum(1)).double() / (flips + 1)
     return Answers(torch.stack(strength), p_values)
 
 

@@ -59,7 +59,7 @@ def descent(before: Tensor, after: Tensor, targets: Tensor, permutations: int, g
         mean = null.mean(0)
         effect[i], scaled[i] = (found - mean).clamp_min(0), _ratio(found, mean)
         largest = torch.maximum(largest, _ratio(null, mean).amax(1))
-    p_values = (1 + (largest >= scaled[..., None]).sum(-1)) / (permutations + 1)
+    p_values = (1 + (largest >= scaled[..., None]).sum(-1)).double() / (permutations + 1)
     return Descent(effect, p_values.fill_diagonal_(1.0))
 
 

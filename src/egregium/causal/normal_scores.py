@@ -1,4 +1,4 @@
-"""Normal scores of causal variables: what elementwise increasing maps leave, and the functions in which dependence is sought."""
+"""Normal scores of causal variables: what elementwise increasing maps leave, and functions of them to test dependence."""
 
 import torch
 from torch import Tensor

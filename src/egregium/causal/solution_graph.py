@@ -35,9 +35,7 @@ class SolutionGraph:
     tolerance: float
 
 
-def graph_by_solution(
-    solution: Callable[[Tensor], Tensor], noise: Tensor, *, tolerance: float = TOLERANCE
-) -> SolutionGraph:
+def graph_by_solution(solution: Callable[[Tensor], Tensor], noise: Tensor, *, tolerance: float = TOLERANCE) -> SolutionGraph:
     r"""The graph of a model from its solution `s: e -> z`, by the inverse of its Jacobian.
 
     As `z_i = f_i(e_i; z_pa)`, derivatives by e give `J = A J + D`, where `A_ij = df_i/dz_j` is 0 unless j is a parent of i and
@@ -76,11 +74,13 @@ def graph_by_solution(
     (((0, 1), (1, 2)), [0.0, 2.0, 0.0])
     """
     require_samples(noise, names=("noise",))
-    if not 0 <= tolerance:
+    if not tolerance >= 0:
         raise OptionError(f"graph_by_solution(tolerance=) is a number from 0; got {tolerance!r}.")
     J = jacobian(solution, noise)
     if J.shape != (*noise.shape, noise.shape[1]):
-        raise ModelError(f"solution must map noises {tuple(noise.shape)} to as many variables; its Jacobian is {tuple(J.shape)}.")
+        raise ModelError(
+            f"solution must map noises {tuple(noise.shape)} to as many variables; its Jacobian is {tuple(J.shape)}."
+        )
     J = J.detach().cpu().double()
     singular = torch.linalg.svdvals(J)
     if not bool(torch.isfinite(J).all()) or bool((singular[:, -1] <= SINGULAR * singular[:, 0]).any()):
