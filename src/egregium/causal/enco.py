@@ -162,7 +162,7 @@ class _Networks:
         return [self.enter, self.drawn, self.bias, self.leave, self.offset]
 
     def hidden(self, z: Tensor, parents: Tensor) -> Tensor:
-        """`(n, rows, width)` before activation, of `z` `(rows, n)` and parents `(rows, n, n)`, 1 at (j, i) where i is one of j."""
+        """`(n, rows, width)` before activation, of `z` `(rows, n)` and `parents` `(rows, n, n)`, of variable j in row j."""
         given = torch.cat([z[:, None] * parents, parents], -1).transpose(0, 1)
         return torch.baddbmm(self.bias[:, None], given, torch.cat([self.enter, self.drawn], 1))
 
