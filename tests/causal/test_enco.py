@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from tests.causal.graphs import NAMED, model, sample, turned
 
 from egregium.causal import DAG, ENCO, learn_graph, structural_hamming_distance
 from egregium.causal.enco import _Networks
 from egregium.errors import EgregiumError, OptionError, ShapeError, TensorError
-from tests.causal.graphs import NAMED, model, sample, turned
 
-QUICK = ENCO(rounds=6, network_steps=80, graph_steps=25, width=16, existence_rate=0.15, direction_rate=0.2)
+QUICK = ENCO(rounds=4, network_steps=60, graph_steps=20, batch=128, width=12, existence_rate=0.25, direction_rate=0.3)
 
 
 @pytest.mark.parametrize("kind", ["linear", "scaled"])
