@@ -72,7 +72,8 @@ def conditional_dependence(scores: Tensor, questions: Sequence[Question], flips:
     hits y and G at once (the generalised covariance measure of Shah and Peters 2020). Where z_i does not depend on z_j given
     the others, products `y Q` have mean 0, and random signs of them leave the law of their sum as it is to second moments:
     signs rather than permutations, because with these the variance of y would have to be the same in all rows, as it is not
-    where a parent changes the scale of a child. p-values hold for all questions together, by the largest statistic.
+    where a parent changes the scale of a child. p-values hold for all questions together, by the largest statistic. They are
+    not exact: at level 0.1 they reject 0.08 to 0.15 of the time for an ancestor that is no parent (docs/results/graphs.md).
 
     Returns:
         Answers: strength, the largest share of the variance of y left by F that z_j explains, chance taken off; and p-values.

@@ -74,8 +74,8 @@ def graph_by_dependence(
     Learned variables are mixed a little, and of 1e5 rows any test sees it. So an edge must explain a share `tolerance` of what
     the other predecessors leave of its child as well. A rotation by an angle a between standardised variables brings shares of
     the order of a^2: 3e-4 at 1 degree and 1e-3 at 2 for most, some times more in graphs of many edges. On 40,000 rows of 2 to
-    10 exact variables the largest share without an edge was 5e-3, where mechanisms join three parents and more in ways that
-    products of two do not express; of true edges, all but a few explain more than 1e-2 (docs/results/graphs.md).
+    10 exact variables the largest share without an edge was 8e-3, where mechanisms bend in ways that the functions of the test
+    do not express; all but a few true edges explain more than 1e-2 (docs/results/graphs.md).
 
     Args:
         z, z_after: `(N, n)`, n >= 2, N at least 100 n: causal variables, up to order and a diffeomorphism of each.
