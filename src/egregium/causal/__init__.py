@@ -3,8 +3,10 @@
 from egregium.causal.alignment import Alignment, spearman_mcc
 from egregium.causal.dag import DAG
 from egregium.causal.decoders import Flow, Orthogonal
+from egregium.causal.dependence import DependenceGraph, graph_by_dependence
 from egregium.causal.disentanglement import DCI, dci
 from egregium.causal.effects import CausalEffect, NoiseDecoder, causal_effect, noise_space
+from egregium.causal.enco import ENCO, LearnedGraph, learn_graph
 from egregium.causal.faithfulness import Unfaithful, unfaithful
 from egregium.causal.graph_distance import graph_edit_distance, structural_hamming_distance
 from egregium.causal.interventions import Do, Intervention, InterventionLaw, Perfect, Shift, Soft
@@ -28,12 +30,14 @@ from egregium.causal.oracle import LinearOracle, linear_oracle
 from egregium.causal.scene import Scene
 from egregium.causal.scm import SCM, SolutionFunction
 from egregium.causal.scores import Scores, counterfactual_error, score, target_accuracy
+from egregium.causal.solution_graph import SolutionGraph, graph_by_solution
 from egregium.causal.symmetries import SCMIsomorphism, scm_isomorphisms
 
 __all__ = [
     "DAG",
     "DCI",
     "ELCM",
+    "ENCO",
     "ILCM",
     "IVAE",
     "SCM",
@@ -44,6 +48,7 @@ __all__ = [
     "CausalEffect",
     "Comparison",
     "Contrastive",
+    "DependenceGraph",
     "DisentanglementVAE",
     "Do",
     "Flow",
@@ -51,6 +56,7 @@ __all__ = [
     "InterventionLaw",
     "LatentCausalModel",
     "Learned",
+    "LearnedGraph",
     "Linear",
     "LinearOracle",
     "LocationScale",
@@ -67,6 +73,7 @@ __all__ = [
     "Shift",
     "Soft",
     "SolutionFunction",
+    "SolutionGraph",
     "Unfaithful",
     "causal_effect",
     "compare",
@@ -74,7 +81,10 @@ __all__ = [
     "dci",
     "find_isomorphism",
     "fit",
+    "graph_by_dependence",
+    "graph_by_solution",
     "graph_edit_distance",
+    "learn_graph",
     "linear_oracle",
     "load_learned",
     "noise_space",

@@ -39,3 +39,23 @@ def require_targets(*targets: Tensor, names: tuple[str, ...], n: int | None = No
             raise ShapeError(f"{' and '.join(names)} must have one shape (N,), N >= 1; got {shapes}.")
         if n is not None and not bool(((one >= 0) & (one <= n)).all()):
             raise TensorError(f"{name} must lie in 0 .. {n}; got {int(one.min())} .. {int(one.max())}.")
+
+
+def require_pairs(z: Tensor, z_after: Tensor, targets: Tensor, least: int) -> None:
+    """Check causal variables `(N, n)`, n >= 2, before and after interventions on `targets` `(N,)`, each that of `least` pairs.
+
+    Raises: `ShapeError`, `TensorError`.
+    """
+    require_samples(z, z_after, names=("z", "z_after"), varied=True)
+    number, n = z.shape
+    if n < 2:
+        raise ShapeError("a graph is learned of two variables or more; z and z_after have one column.")
+    require_targets(targets, names=("targets",), n=n)
+    if len(targets) != number:
+        raise ShapeError(f"targets must have shape ({number},), one a pair; got {tuple(targets.shape)}.")
+    pairs = targets.long().bincount(minlength=n + 1)[1:]
+    if int(pairs.min()) < least:
+        raise TensorError(
+            f"each of {n} variables must be the target of at least {least} pairs; variable {int(pairs.argmin())} is that of "
+            f"{int(pairs.min())}: give more pairs, or leave the variable out."
+        )
