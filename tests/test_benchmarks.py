@@ -139,6 +139,11 @@ def test_signatures(benchmark, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert printed.out.count("1 of 1") == 2 and not printed.err
 
 
+def test_graphs(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark("graphs").main(["--quick"])
+    assert "| 3 | linear     | dependence" in capsys.readouterr().out
+
+
 def test_oracle(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     oracle = benchmark("oracle")
     oracle.main(["--quick"])
