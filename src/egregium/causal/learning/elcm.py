@@ -25,7 +25,8 @@ class ELCM(Cooled):
 
     .. math:: \lambda \sum_{ij} P_{ij} + \mu (\operatorname{tr} \exp(P \circ P) - n),
 
-    both rising with the share of the prior that knows of causes.
+    both rising with the share of the prior that knows of causes. Of a trained model `model.solution.adjacency()` gives P and
+    `model.solution.graph()` the graph.
 
     Args:
         n: causal variables.
