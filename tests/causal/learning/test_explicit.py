@@ -17,7 +17,7 @@ def explicit(graph: DAG) -> Explicit:
     found = Explicit(4, (8,), generator, 1.0).double()
     for parameter in found.networks.parameters():
         parameter.data = 0.5 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-    found.edges.data = torch.where(graph.adjacency, 2.0, -2.0).double()
+    found.edges.data = torch.where(graph.adjacency, 0.2, -0.2).double()
     return found.requires_grad_(False)
 
 

@@ -25,6 +25,9 @@ class AdaGVAE(Method):
     encodings one alone moves: sharing draws the coordinates to these. Targets are the coordinates that two posteriors place
     apart.
 
+    Where the decoder's width is learned, divergences of full weight keep posteriors wide and what is shared blurred: on pairs
+    of two variables the noise encodings were found at a beta of 0.1, seldom at 1, and at 4 the posteriors collapsed.
+
     Args:
         n: latent variables.
         beta: weight of the divergences.
@@ -41,7 +44,7 @@ class AdaGVAE(Method):
     'ada-gvae'
     """
 
-    beta: float = 1.0
+    beta: float = 0.1
 
     name: ClassVar[str] = "ada-gvae"
 

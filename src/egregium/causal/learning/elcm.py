@@ -20,18 +20,20 @@ class ELCM(Cooled):
     .. math:: z_i = l_i(A_{\cdot i} z) + \exp(r_i(A_{\cdot i} z)) \, e_i,
 
     where the edge from j to i is there with the probability :math:`P_{ji}`. In training a graph is drawn for each pair, and
-    gradients pass as through its relaxation; afterwards the graph has the edges that are likelier than not. To the objective
-    of `ILCM` come a price for each edge expected and one for cycles,
+    gradients pass as through its relaxation; in the end, and afterwards, the graph has the edges that are likelier than not.
+    To the objective of `ILCM` come a price for each edge expected and one for cycles,
 
     .. math:: \lambda \sum_{ij} P_{ij} + \mu (\operatorname{tr} \exp(P \circ P) - n),
 
-    both rising with the share of the prior that knows of causes.
+    both rising with the share of the prior that knows of causes. Of a trained model `model.solution.adjacency()` gives P and
+    `model.solution.graph()` the graph.
 
     Args:
         n: causal variables.
         sparsity: lambda, in nats a pair.
         acyclicity: mu, in nats a pair.
         relaxation: temperature of the relaxed edges.
+        settled: share of the steps after which the graph stays.
         temperature, first_beta, warmup, cooled: as in `ILCM`.
 
     Cost of a step: `2 n + 1` decodings a pair, and n times the solution functions of `ILCM`.
@@ -50,6 +52,7 @@ class ELCM(Cooled):
     sparsity: float = 0.02
     acyclicity: float = 0.5
     relaxation: float = 1.0
+    settled: float = 0.75
 
     name: ClassVar[str] = "elcm"
 
@@ -65,9 +68,11 @@ class GraphModel(NoiseModel):
     def __init__(self, method: ELCM, width: int, generator: torch.Generator) -> None:
         solution = Explicit(method.n, method.hidden, generator, method.relaxation)
         super().__init__(solution, method.hidden, width, method.schedule(width), generator)
-        self.sparsity, self.acyclicity = method.sparsity, method.acyclicity
+        self.sparsity, self.acyclicity, self.settled = method.sparsity, method.acyclicity, method.settled
 
     def objective(self, x: Tensor, y: Tensor, targets: Tensor | None, share: float, generator: torch.Generator) -> Tensor:
+        if share >= self.settled:
+            return super().objective(x, y, targets, share, generator)
         edges = self.solution.adjacency()
         price = self.sparsity * edges.sum() + self.acyclicity * cycles(edges)
         with self.solution.drawn(len(x), generator):

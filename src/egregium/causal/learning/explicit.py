@@ -11,7 +11,8 @@ from egregium.causal.dag import DAG
 from egregium.causal.learning.solutions import MaskedNetworks, Solution
 
 WIDEST = 3.0  # bound of logarithmic scales, so that cycles that are not yet cut do not explode
-FIRST_EDGE = 1.0  # logit of the probability of an edge
+SPEED = 10.0  # of logits of edges, against weights: both are trained at one learning rate
+FIRST_EDGE = 0.1  # logit of the probability of an edge, divided by this
 
 
 class Explicit(Solution):
@@ -46,7 +47,7 @@ class Explicit(Solution):
 
     def adjacency(self) -> Tensor:
         """Probabilities of edges `(n, n)`, entry (i, j) that of i being a parent of j."""
-        return torch.sigmoid(self.edges) * (1 - torch.eye(self.n).to(self.edges))
+        return torch.sigmoid(SPEED * self.edges) * (1 - torch.eye(self.n).to(self.edges))
 
     def graph(self) -> DAG:
         """All edges likelier than not, without the least likely one of each cycle."""
@@ -56,7 +57,7 @@ class Explicit(Solution):
     def drawn(self, rows: int, generator: torch.Generator) -> Iterator[None]:
         """A graph for each row, drawn, in place of the one graph."""
         uniform = torch.rand(rows, self.n, self.n, generator=generator)
-        relaxed = torch.sigmoid((self.edges + torch.logit(uniform, eps=1e-6)) / self.relaxation)
+        relaxed = torch.sigmoid((SPEED * self.edges + torch.logit(uniform, eps=1e-6)) / self.relaxation)
         hard = relaxed.gt(0.5).to(relaxed)
         self.draws = hard + relaxed - relaxed.detach()
         try:
