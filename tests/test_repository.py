@@ -146,7 +146,7 @@ def test_every_module_says_what_it_is() -> None:
 
 def test_the_readme_runs(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     assert len(blocks[0].splitlines()) <= 12
     script = tmp_path / "readme.py"
     script.write_text("\n".join(blocks))
