@@ -144,6 +144,16 @@ def test_graphs(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     assert "| 3 | linear     | dependence" in capsys.readouterr().out
 
 
+def test_causal_learning(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark("causal_learning").main(["--quick", "--mixing", "orthogonal", "--methods", "ilcm", "beta-vae", "oracle"])
+    assert "| orthogonal | 2 | chain | oracle" in capsys.readouterr().out
+
+
+def test_learning_speed(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark("learning_speed").main(["--quick"])
+    assert "| aten::mm" in capsys.readouterr().out
+
+
 def test_oracle(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     oracle = benchmark("oracle")
     oracle.main(["--quick"])

@@ -53,8 +53,7 @@ def test_the_posterior_of_targets_is_that_of_bayes() -> None:
 
 def test_without_a_target_draws_are_one_and_with_one_differ_there() -> None:
     found = model()
-    mean, spread = torch.zeros(4, 5, 3, dtype=torch.float64), torch.ones(4, 5, 3, dtype=torch.float64)
-    e, e_after = found._drawn((mean, mean), (spread, spread), torch.Generator().manual_seed(0))
+    e, e_after = found._draw(torch.Size([2, 4, 5, 3]), torch.Generator().manual_seed(0))
     moved = (e != e_after).all(1)
     assert torch.equal(moved, torch.cat([torch.zeros(1, 3), torch.eye(3)]).bool())
     assert torch.equal((e != e_after).any(1), moved)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from egregium.causal.dag import DAG
-from egregium.causal.learning.solutions import MaskedNetworks, Solution
+from egregium.causal.learning.solutions import MaskedNetworks, Solution, picked
 
 WIDEST = 3.0  # bound of logarithmic scales, so that cycles that are not yet cut do not explode
 SPEED = 10.0  # of logits of edges, against weights: both are trained at one learning rate
@@ -37,11 +37,11 @@ class Explicit(Solution):
         self.relaxation = relaxation
         self.draws: Tensor | None = None
 
-    def forward(self, e: Tensor, own: Tensor, which: slice = slice(None)) -> tuple[Tensor, Tensor]:
+    def forward(self, e: Tensor, own: Tensor, which: slice | None = None) -> tuple[Tensor, Tensor]:
         location, log_scale = self._given(e, which)
         return location + log_scale.exp() * own, log_scale
 
-    def invert(self, value: Tensor, e: Tensor, which: slice = slice(None)) -> Tensor:
+    def invert(self, value: Tensor, e: Tensor, which: slice | None = None) -> Tensor:
         location, log_scale = self._given(e, which)
         return (value - location) * (-log_scale).exp()
 
@@ -65,20 +65,20 @@ class Explicit(Solution):
         finally:
             self.draws = None
 
-    def _given(self, e: Tensor, which: slice) -> tuple[Tensor, Tensor]:
+    def _given(self, e: Tensor, which: slice | None) -> tuple[Tensor, Tensor]:
         """Location and logarithmic scale `(k, N)`, from noises `(k, N, n)`."""
         k, rows, n = e.shape
         graph = self.graph().adjacency.to(e)[None] if self.draws is None else self.draws  # (1 or N, n, n)
         ways = graph.permute(2, 0, 1)  # (n, 1 or N, n): of each variable, its parents
-        others = (e * self.networks.others[which, :, 0][:, None]).flatten(0, 1)  # (k N, n)
+        others = (e * picked(self.networks.others, which)).flatten(0, 1)  # (k N, n)
         z = others
         for _ in range(n - 1):
             seen = z.unflatten(0, (k, rows)) * ways[:, None]  # (n, k, N, n)
-            location, log_scale = self._mechanisms(seen.flatten(1, 2), slice(None))
+            location, log_scale = self._mechanisms(seen.flatten(1, 2), None)
             z = (location + log_scale.exp() * others.T).T
-        return self._mechanisms(z.unflatten(0, (k, rows)) * ways[which], which)
+        return self._mechanisms(z.unflatten(0, (k, rows)) * picked(ways, which), which)
 
-    def _mechanisms(self, seen: Tensor, which: slice) -> tuple[Tensor, Tensor]:
+    def _mechanisms(self, seen: Tensor, which: slice | None) -> tuple[Tensor, Tensor]:
         location, log_scale = self.networks(seen, which).unbind(-1)
         return location, WIDEST * torch.tanh(log_scale / WIDEST)
 

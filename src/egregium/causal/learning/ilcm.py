@@ -121,22 +121,23 @@ class NoiseModel(Autoencoder):
         """`log p(I) - L_I / temperature`, `(n + 1, B)`; at the posteriors' means where there is no generator."""
         mean, spread = (each.unflatten(0, (2, 1, -1)) for each in self.posterior(torch.cat([x, y])))
         mean, spread = (torch.lerp(each.mean(0), each, self.own) for each in (mean, spread))  # (2, n + 1, B, n)
-        e = mean if generator is None else mean + spread * self._draw(mean.shape, generator)
-        surplus = divergence(mean[0], spread[0]) + self._moved(e[1], spread[1], phase.blend)
-        return self.log_prior[:, None] - (self._misfit(e, x, y) + phase.beta * surplus) / phase.temperature
+        e, e_after = (mean if generator is None else mean + spread * self._draw(mean.shape, generator)).unbind(0)
+        (mean, _), (spread, spread_after) = mean.unbind(0), spread.unbind(0)
+        surplus = divergence(mean, spread) + self._moved(e_after[1:], spread_after[1:], phase.blend)
+        return self.log_prior[:, None] - (self._misfit(e, e_after[1:], x, y) + phase.beta * surplus) / phase.temperature
 
     def _draw(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
         """N(0, 1) for encodings before and after `(2, n + 1, B, n)`: one draw for both but for the target's coordinate."""
-        draw, fresh = torch.randn(shape, generator=generator).unbind(0)
+        draw, fresh = torch.randn(shape, generator=generator, dtype=self.own.dtype).unbind(0)
         return torch.stack([draw, torch.lerp(draw, fresh, self.own)])
 
-    def _misfit(self, e: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        r"""Negative log-likelihood `(n + 1, B)`, without constants, of encodings `(2, n + 1, B, n)`.
+    def _misfit(self, e: Tensor, e_after: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        r"""Negative log-likelihood `(n + 1, B)`, without constants, of encodings `(n + 1, B, n)` before and `(n, B, n)` after.
 
         Without a target both encodings are one, and :math:`|d - x|^2 + |d - y|^2 = 2 |d - (x + y)/2|^2 + |x - y|^2 / 2`.
         """
         n = self.solution.n
-        decoded = self.decoder(torch.cat([e[0], e[1, 1:]]).flatten(0, 1)).unflatten(0, (2 * n + 1, len(x)))
+        decoded = self.decoder(torch.cat([e, e_after]).flatten(0, 1)).unflatten(0, (2 * n + 1, len(x)))
         wanted = torch.cat([((x + y) / 2)[None], x.expand(n, *x.shape), y.expand(n, *y.shape)])
         square = (decoded - wanted).square().sum(-1)
         none = 2 * square[:1] + 0.5 * (x - y).square().sum(-1)
@@ -144,9 +145,9 @@ class NoiseModel(Autoencoder):
         return 0.5 * total * (-2 * self.log_sigma).exp() + 2 * x.shape[1] * self.log_sigma
 
     def _moved(self, e_after: Tensor, spread: Tensor, blend: float) -> Tensor:
-        """Divergence `(n + 1, B)` of the target's coordinate after the intervention; 0 without a target."""
-        own, narrow = torch.stack([e_after, spread])[:, 1:].diagonal(dim1=1, dim2=3).movedim(-1, 1)  # (2, n, B)
-        variable, slope = self.solution(e_after[1:], own)
+        """Divergence `(n + 1, B)` of the target's coordinate after the intervention, of `(n, B, n)`; 0 without a target."""
+        own, narrow = (each.diagonal(dim1=0, dim2=2).T for each in (e_after, spread))  # (n, B)
+        variable, slope = self.solution(e_after, own)
         surprise = blend * (0.5 * variable.square() - slope)
         if blend < 1:
             surprise = surprise + (1 - blend) * 0.5 * own.square()

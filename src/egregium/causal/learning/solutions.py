@@ -38,11 +38,11 @@ class MaskedNetworks(nn.Module):
 
     def forward(self, e: Tensor, which: slice | None = None) -> Tensor:
         """`(k, N, n) -> (k, N, outputs)`, network by network; k = n, or as many as `which` picks."""
-        e = e * _picked(self.others, which)
-        h = torch.baddbmm(_picked(self.biases[0], which), e, _picked(self.weights[0], which))
+        e = e * picked(self.others, which)
+        h = torch.baddbmm(picked(self.biases[0], which), e, picked(self.weights[0], which))
         for bias, weight in zip(self.biases[1:], self.weights[1:], strict=True):
-            h = torch.baddbmm(_picked(bias, which), F.silu(h), _picked(weight, which))
-        return torch.baddbmm(h, e, _picked(self.linear, which))
+            h = torch.baddbmm(picked(bias, which), F.silu(h), picked(weight, which))
+        return torch.baddbmm(h, e, picked(self.linear, which))
 
 
 class Solution(nn.Module, ABC):
@@ -138,6 +138,6 @@ def _zeros(*shape: int) -> nn.Parameter:
     return nn.Parameter(torch.zeros(shape))
 
 
-def _picked(of: Tensor, which: slice | None) -> Tensor:
-    """Taking all by a slice would cost a copy of the gradient."""
+def picked(of: Tensor, which: slice | None) -> Tensor:
+    """Some of the variables, or all; a slice of all would cost a copy of the gradient."""
     return of if which is None else of[which]
