@@ -117,3 +117,13 @@ def test_causes_are_found_where_others_find_noise(pairs) -> None:
         if kind is ILCM:
             assert spearman_mcc(truth.z[:9000], found.encode(x[:9000]).double()).mcc > 0.98
     assert scores[0] > 0.9 > 0.5 > max(scores[1:])
+
+
+def test_known_targets_are_the_ones_that_are_learned(small) -> None:
+    """Named after the variables given, which nothing but the targets can do."""
+    method = ILCM(2, hidden=(16, 16), steps=300, batch_size=64)
+    found = fit(method, small.x, small.x_after, targets=small.targets, progress=False)
+    assert float((found.targets(small.x, small.x_after) == small.targets).double().mean()) > 0.8
+    swapped = torch.tensor([0, 2, 1])[small.targets]
+    other = fit(method, small.x, small.x_after, targets=swapped, progress=False)
+    assert float((other.targets(small.x, small.x_after) == swapped).double().mean()) > 0.8

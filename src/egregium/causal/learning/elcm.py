@@ -55,6 +55,7 @@ class ELCM(Cooled):
     settled: float = 0.75
 
     name: ClassVar[str] = "elcm"
+    uses_targets: ClassVar[bool] = True
 
     def build(self, width: int, generator: torch.Generator) -> "GraphModel":
         return GraphModel(self, width, generator)

@@ -34,7 +34,9 @@ class ILCM(Cooled):
     With :math:`L_I` the negative ELBO of a pair under target I, the objective is the exact sum over targets,
     :math:`-\log \sum_I p(I) \exp(-L_I)`, so that the posterior of targets is exact and needs no network. `p(I)` is learned.
     Training cools: the sum is taken at a temperature that falls to 1, while p(I) is balanced, so that no target dies before it
-    is found and no two directions share one; before, the autoencoder is trained alone.
+    is found and no two directions share one; before, the autoencoder is trained alone. Where targets are known (`fit(...,
+    targets=)`) the sum has one term and there is nothing to find: neither is needed, and strongly bent mixings are undone that
+    are not without them.
 
     What is found is identified up to order and, since interventions are N(0, 1), sign (up to elementwise diffeomorphism where
     they have another law). `solution` is "affine", or "spline" for mechanisms that bend their noise.
@@ -64,6 +66,7 @@ class ILCM(Cooled):
     bins: int = 8
 
     name: ClassVar[str] = "ilcm"
+    uses_targets: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -107,11 +110,13 @@ class NoiseModel(Autoencoder):
         self.register_buffer("own", torch.cat([torch.zeros(1, n), torch.eye(n)])[:, None])
 
     def objective(self, x: Tensor, y: Tensor, targets: Tensor | None, share: float, generator: torch.Generator) -> Tensor:
-        phase = self.schedule.at(share)
-        if phase.alone:
+        phase, known = self.schedule.at(share), targets is not None
+        if phase.alone and not known:
             return self._alone(torch.cat([x, y]), phase.beta, generator)
         logits = self._logits(x, y, phase, generator)
-        self._follow(logits.detach(), balanced=phase.cooling)
+        if known:
+            logits = torch.where(targets == torch.arange(len(logits))[:, None], logits, -torch.inf)
+        self._follow(logits.detach(), balanced=phase.cooling and not known)
         return -phase.temperature * torch.logsumexp(logits, 0).mean() + self.solution.penalty()
 
     def found_targets(self, x: Tensor, y: Tensor) -> Tensor:

@@ -48,6 +48,7 @@ class IVAE(Method):
 
     name: ClassVar[str] = "ivae"
     needs_targets: ClassVar[bool] = True
+    uses_targets: ClassVar[bool] = True
 
     def build(self, width: int, generator: torch.Generator) -> "ConditionalModel":
         return ConditionalModel(self, width, generator)

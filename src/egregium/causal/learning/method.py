@@ -39,6 +39,7 @@ class Method(ABC):
 
     name: ClassVar[str]
     needs_targets: ClassVar[bool] = False
+    uses_targets: ClassVar[bool] = False  # where they are known
 
     def __post_init__(self) -> None:
         if isinstance(self.hidden, Sequence):

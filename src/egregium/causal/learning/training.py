@@ -22,6 +22,7 @@ from egregium.causal.learning.method import Method
 from egregium.causal.learning.standardisation import Standardisation
 from egregium.errors import ModelError, OptionError, RunError, ShapeError, TensorError
 from egregium.models.optimisation import one_thread, schedule
+from egregium.numerics.derivatives import row_chunks
 from egregium.runs.files import make_folder, read_tensors, write_tensors
 
 STATE_NAME = "state.safetensors"
@@ -48,7 +49,8 @@ def fit(
     Args:
         method: `ILCM`, or one of those that it is compared with.
         x, x_after: `(N, *shape)`, real, finite; whatever does not vary is no harm.
-        targets: `(N,)`, 0 for none and i + 1 for variable i; only for methods that need them (`IVAE`).
+        targets: `(N,)`, 0 for none and i + 1 for variable i, where they are known: `IVAE` needs them, `ILCM` and its kin then
+            need not find them; the others have no use for them.
         seed: of weights, batches and noise.
         out: a folder in which the training is kept, every 30 seconds and when it is stopped; the same call goes on where it
             was, and reads a training that is finished.
@@ -99,7 +101,9 @@ class _Training:
         self.front = Standardisation(tuple(self.x.shape[1:]), self.method.components)
         self.front.fit(self.x)
         with torch.no_grad():
-            self.pairs = torch.cat([self.front(self.x), self.front(self.x_after)], -1)  # (N, 2 width)
+            rows = row_chunks(len(self.x), self.x[0].numel())
+            pairs = [torch.cat([self.front(self.x[some]), self.front(self.x_after[some])], -1) for some in rows]
+            self.pairs = torch.cat(pairs)  # (N, 2 width)
         self.model = self.method.build(self.front.width, self.generator)
         self.optimizer = FlatAdam([one for one in self.model.parameters() if one.requires_grad])
         if self.folder is not None and (self.folder / STATE_NAME).is_file():
@@ -200,13 +204,10 @@ def _require_pairs(method: Method, x: Tensor, x_after: Tensor, targets: Tensor |
         )
     if len(x) < 2 * method.n + 2:
         raise TensorError(f"fit got {len(x)} pairs for {method.n} variables; expected at least {2 * method.n + 2}: give more.")
-    if (targets is not None) != method.needs_targets:
-        what = (
-            "needs the targets of the pairs: fit(..., targets=)"
-            if method.needs_targets
-            else "is given no targets: it finds them"
-        )
-        raise OptionError(f"{method.name} {what}.")
+    if targets is None and method.needs_targets:
+        raise OptionError(f"{method.name} needs the targets of the pairs: fit(..., targets=).")
+    if targets is not None and not method.uses_targets:
+        raise OptionError(f"{method.name} has no use for targets: leave them out.")
     if targets is not None:
         require_targets(targets, names=("targets",), n=method.n)
         if len(targets) != len(x):
