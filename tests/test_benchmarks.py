@@ -149,6 +149,12 @@ def test_causal_learning(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     assert "| orthogonal | 2 | chain | oracle" in capsys.readouterr().out
 
 
+def test_causal_scene(benchmark, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    benchmark("causal_scene").main(["--quick", "--plot", str(tmp_path / "sheet.png")])
+    assert "| known   | 1" in capsys.readouterr().out
+    assert (tmp_path / "sheet.png").stat().st_size > 10_000
+
+
 def test_learning_speed(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
     benchmark("learning_speed").main(["--quick"])
     assert "| aten::mm" in capsys.readouterr().out
