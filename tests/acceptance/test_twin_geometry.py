@@ -187,9 +187,9 @@ def _worst(measure: Measure, drawn: list[Drawn], rows: Tensor, scale: Tensor | N
 
 
 def test_twins_agree() -> None:
-    """2 decoders in two parametrisations each; means take minutes and are left to the slow test."""
-    found = Agreement.joined([agreement(Twins.drawn(2, 10, seed, 1, torch.float64), 1, {}) for seed in range(2)])
-    print(f"\nacceptance 2, 2 decoders: {found}")
+    """One decoder in two parametrisations; more, and means, take minutes and are left to the slow test."""
+    found = agreement(Twins.drawn(2, 10, 0, 1, torch.float64), 1, {})
+    print(f"\nacceptance 2, one decoder: {found}")
     assert found.unshared == 0
     assert max(found.worst.values()) <= LINE
 

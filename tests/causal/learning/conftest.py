@@ -1,6 +1,7 @@
 """Small trainings of every method, for all tests of this folder."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -30,6 +31,14 @@ class Small:
     def fit(self, kind: type[Method], *, seed: int = 0, out: object = None, **options: object) -> Learned:
         method, targets = self.method(kind, **options), self.given(kind)
         return fit(method, self.x, self.x_after, targets=targets, seed=seed, out=out, progress=False)  # pyright: ignore
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """Ctrl-C is heard, though the tests may run where it is ignored, as in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
