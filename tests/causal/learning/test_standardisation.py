@@ -36,3 +36,13 @@ def test_what_does_not_vary_is_left() -> None:
     front = Standardisation((2,), None)
     front.fit(torch.ones(5, 2))
     assert front(torch.ones(5, 2)).eq(0).all() and front.inverse(torch.zeros(1, 2)).eq(1).all()
+
+
+def test_wide_observations_keep_the_directions_in_which_they_vary() -> None:
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.linalg.qr(torch.randn(3000, 3, generator=generator)).Q
+    x = torch.randn(50, 3, generator=generator) * torch.tensor([5.0, 3.0, 2.0]) @ directions.T + 1
+    front = Standardisation((3000,), 3)
+    front.fit(x)
+    torch.testing.assert_close(front.inverse(front(x)), x, atol=1e-4, rtol=0)
+    assert (front.basis.T @ directions).det().abs() > 0.999

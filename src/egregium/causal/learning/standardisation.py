@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-ROWS = 20_000  # of which principal components are computed
+ROWS = 20_000  # of which scale and principal components are computed
+WIDE = 2000  # numbers of an observation from which on components are computed of as many rows only: seconds instead of hours
 
 
 class Standardisation(nn.Module):
@@ -33,9 +34,8 @@ class Standardisation(nn.Module):
         flat = x.flatten(1)
         self.centre.copy_(flat.mean(0))
         if self.basis.numel():
-            sample = flat[:ROWS].to(self.centre) - self.centre
-            values, vectors = torch.linalg.eigh(sample.T @ sample) if len(sample) > sample.shape[1] else _right_vectors(sample)
-            self.basis.copy_(vectors[:, values.argsort(descending=True)[: self.width]])
+            few = flat[: ROWS if flat.shape[1] <= WIDE else max(WIDE, 2 * self.width)].to(self.centre) - self.centre
+            self.basis.copy_(_principal_directions(few)[:, : self.width])
         spread = self.forward(x[:ROWS]).std(0).square().mean().sqrt()
         self.scale.copy_(spread if float(spread) > 0 else torch.ones(()))
 
@@ -50,6 +50,8 @@ class Standardisation(nn.Module):
         return (self.centre + (scaled @ self.basis.T if self.basis.numel() else scaled)).unflatten(1, self.shape)
 
 
-def _right_vectors(sample: Tensor) -> tuple[Tensor, Tensor]:
-    _, values, rows = torch.linalg.svd(sample, full_matrices=False)
-    return values, rows.T
+def _principal_directions(centred: Tensor) -> Tensor:
+    """Columns of `(D, min(N, D))`, those along which rows `(N, D)` vary the most first."""
+    if len(centred) > centred.shape[1]:
+        return torch.linalg.eigh(centred.T @ centred).eigenvectors.flip(-1)
+    return torch.linalg.svd(centred, full_matrices=False).Vh.T

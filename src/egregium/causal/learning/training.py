@@ -204,6 +204,8 @@ def _require_pairs(method: Method, x: Tensor, x_after: Tensor, targets: Tensor |
         )
     if len(x) < 2 * method.n + 2:
         raise TensorError(f"fit got {len(x)} pairs for {method.n} variables; expected at least {2 * method.n + 2}: give more.")
+    if len(x) < (method.components or 1):
+        raise TensorError(f"fit got {len(x)} pairs for {method.components} principal components; expected at least as many.")
     if targets is None and method.needs_targets:
         raise OptionError(f"{method.name} needs the targets of the pairs: fit(..., targets=).")
     if targets is not None and not method.uses_targets:
