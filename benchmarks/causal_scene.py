@@ -124,7 +124,7 @@ def plot(model: LatentCausalModel, learned: Learned, test: Pairs, file: Path) ->
     axes = figure.subplots(len(rows), SHOWN)
     for line, (label, pictures) in zip(axes, rows, strict=True):
         for ax, picture in zip(line, pictures, strict=True):
-            ax.imshow((0.5 * picture + 0.5).clamp(0, 1).permute(1, 2, 0).float().numpy())
+            ax.imshow(picture.clamp(0, 1).permute(1, 2, 0).float().numpy())
             ax.set(xticks=[], yticks=[])
         line[0].set_ylabel(label, rotation=0, ha="right", va="center")
     file.parent.mkdir(parents=True, exist_ok=True)
