@@ -11,12 +11,12 @@ from egregium.causal.learning.schedule import Phase, Schedule
 from egregium.causal.learning.solutions import Affine, Identity
 from egregium.errors import OptionError
 
-LAST = Phase(alone=False, beta=1.0, temperature=1.0, blend=1.0, cooling=False)
+LAST = Phase(beta=1.0, blend=1.0, doubt=0.01)
 
 
 def model(n: int = 3, width: int = 4) -> NoiseModel:
     generator = torch.Generator().manual_seed(0)
-    found = NoiseModel(Affine(n, (8,), generator), (8,), width, Schedule(1.0, 1.0, 0.1, 0.5), generator)
+    found = NoiseModel(Affine(n, (8,), generator), (8,), width, Schedule(1.0, 0.5), generator)
     for parameter in found.solution.parameters():
         parameter.data = 0.5 * torch.randn(parameter.shape, generator=generator)
     return found.double().requires_grad_(False)
@@ -32,14 +32,14 @@ def test_the_posterior_of_targets_is_that_of_bayes() -> None:
     found, (x, y) = model(), pair()
     found.log_prior.copy_(torch.tensor([0.4, 0.3, 0.2, 0.1]).log())
     logits = found._logits(x, y, LAST, None)
-    posterior = torch.softmax(logits, 0)
-    torch.testing.assert_close(posterior.sum(0), torch.ones(6, dtype=torch.float64))
-    assert torch.equal(found.found_targets(x, y), posterior.argmax(0))
+    posterior = torch.softmax(logits, 1)
+    torch.testing.assert_close(posterior.sum(1), torch.ones(6, dtype=torch.float64))
+    assert torch.equal(found.found_targets(x, y), posterior.argmax(1))
     sigma, constant = found.log_sigma.exp(), 4 * torch.log(torch.tensor(2 * torch.pi, dtype=torch.float64))
     (mean, spread), (mean_after, spread_after) = found.posterior(x), found.posterior(y)
     for target in range(4):
         own = torch.arange(3) == target - 1
-        e, narrow = torch.where(own, mean, (mean + mean_after) / 2), torch.where(own, spread, (spread + spread_after) / 2)
+        e, narrow = torch.where(own, mean, (mean + mean_after) / 2), torch.where(own, spread, (spread * spread_after).sqrt())
         e_after = torch.where(own, mean_after, e)
         told = sum(Normal(found.decoder(one), sigma).log_prob(seen).sum(-1) for one, seen in ((e, x), (e_after, y)))
         elbo = told + constant - torch.distributions.kl_divergence(Normal(e, narrow), Normal(0.0, 1.0)).sum(-1)
@@ -48,47 +48,70 @@ def test_the_posterior_of_targets_is_that_of_bayes() -> None:
             value, slope = found.solution.value(i, e_after)
             entropy = Normal(e_after[:, i], spread_after[:, i]).entropy()
             elbo = elbo + Normal(0.0, 1.0).log_prob(value) + slope + entropy
-        torch.testing.assert_close(logits[target], found.log_prior[target] + elbo)
+        torch.testing.assert_close(logits[:, target], found.log_prior[target] + elbo)
 
 
-def test_without_a_target_draws_are_one_and_with_one_differ_there() -> None:
-    found = model()
-    e, e_after = found._draw(torch.Size([2, 4, 5, 3]), torch.Generator().manual_seed(0))
-    moved = (e != e_after).all(1)
-    assert torch.equal(moved, torch.cat([torch.zeros(1, 3), torch.eye(3)]).bool())
-    assert torch.equal((e != e_after).any(1), moved)
+def test_encodings_differ_where_their_target_is_and_nowhere_else() -> None:
+    found, (x, y) = model(), pair()
+    mean, log_spread = (one.unflatten(1, (3, 3)) for one in found._posteriors(x, y))
+    for one, each in ((mean, 0), (log_spread, 1)):
+        seen = [found.encoder(side).chunk(2, -1)[each] for side in (x, y)]
+        torch.testing.assert_close(one, torch.stack([(seen[0] + seen[1]) / 2, *seen], 1))
+    shared, before, after = mean.unbind(1)
+    drawn = mean.flatten(1).index_select(1, found.numbers).unflatten(1, (7, 3))
+    assert torch.equal(drawn[:, 0], shared)
+    for i in range(3):
+        own = torch.arange(3) == i
+        assert torch.equal(drawn[:, 1 + i], torch.where(own, before, shared))
+        assert torch.equal(drawn[:, 4 + i], torch.where(own, after, shared))
 
 
 def test_the_law_of_targets_stays_a_law() -> None:
     found = model()
-    logits = torch.randn(4, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 9
-    for balanced in (True, False):
-        for _ in range(30):
-            found._follow(logits, balanced=balanced)
+    logits = torch.randn(50, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 9
+    for _ in range(30):
+        found._follow(logits)
         assert float(found.log_prior.exp().sum()) == pytest.approx(1)
 
 
 def test_the_law_of_targets_follows_what_batches_say() -> None:
     found, share = model(), torch.tensor([0.5, 0.25, 0.125, 0.125], dtype=torch.float64)
     for _ in range(2000):
-        found._follow(share.log()[:, None], balanced=False)
+        found._follow(share.log()[None])
     torch.testing.assert_close(found.log_prior.exp(), share, atol=1e-6, rtol=0)
 
 
-def test_the_schedule_runs_from_alone_to_the_full_objective() -> None:
-    schedule = Schedule(100.0, 0.01, 0.1, 0.5)
+def test_the_objective_rises_to_the_full_one() -> None:
+    schedule = Schedule(0.01, 0.5)
     phases = [schedule.at(share / 100) for share in range(101)]
-    assert [phase.alone for phase in phases] == [True] * 10 + [False] * 91
+    assert {phase.doubt for phase in phases[:50]} == {0}
     for rising in ("beta", "blend"):
         values = [getattr(phase, rising) for phase in phases]
-        assert values == sorted(values) and values[-1] == 1
-    falling = [phase.temperature for phase in phases]
-    assert falling == sorted(falling, reverse=True) and falling[0] == 100
+        assert values == sorted(values) and values[0] < 0.1 and values[-1] == 1
     assert phases[50] == phases[100] == LAST
 
 
+@pytest.mark.parametrize("share", [0.4, 1.0])
+def test_targets_are_held_at_first_and_doubted_later_and_open_where_they_are_not_told(share: float) -> None:
+    found, (x, y), given = model(), pair(), torch.tensor([0, 1, 2, 3, 1, 0])
+
+    def objective(targets: torch.Tensor | None) -> torch.Tensor:
+        found.log_prior.copy_(torch.tensor([0.4, 0.3, 0.2, 0.1]).log())
+        return found.objective(x, y, targets, share, torch.Generator().manual_seed(0)) - found.solution.penalty()
+
+    phase = found.schedule.at(share)
+    found.log_prior.copy_(torch.tensor([0.4, 0.3, 0.2, 0.1]).log())
+    logits = found._logits(x, y, phase, torch.Generator().manual_seed(0))
+    told = logits.gather(1, given[:, None])[:, 0]
+    others = logits.masked_fill(given[:, None] == torch.arange(4), -torch.inf).logsumexp(1)
+    doubt = torch.tensor(phase.doubt, dtype=torch.float64)
+    expected = torch.logaddexp((1 - doubt).log() + told, (doubt / 3).log() + others)
+    torch.testing.assert_close(objective(given), -expected.mean())
+    assert torch.equal(objective(torch.full((6,), -1)), objective(None))
+
+
 @pytest.mark.parametrize(
-    "options", [{"solution": "linear"}, {"warmup": 0.5}, {"cooled": 1.5}, {"temperature": 0.0}, {"bins": 0}], ids=str
+    "options", [{"solution": "linear"}, {"held": 1.5}, {"held": 0.0}, {"first_beta": -1.0}, {"bins": 0}], ids=str
 )
 def test_bad_options(options: dict) -> None:
     with pytest.raises(OptionError, match="ilcm"):
@@ -97,7 +120,7 @@ def test_bad_options(options: dict) -> None:
 
 def test_shares_of_an_explicit_model_are_checked_too() -> None:
     with pytest.raises(OptionError, match="elcm"):
-        ELCM(2, warmup=0.5)
+        ELCM(2, held=1.5)
 
 
 def test_the_baseline_has_no_causes() -> None:

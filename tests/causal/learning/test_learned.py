@@ -26,7 +26,7 @@ def test_on_a_graph_that_leaves_nothing_out_it_solves_as_the_network() -> None:
     found = Affine(2, (8,), generator)
     for parameter in found.parameters():
         parameter.data = torch.randn(parameter.shape, generator=generator)
-    for weight in [*found.networks.weights, *found.networks.biases, found.networks.linear]:
+    for weight in [*found.networks.weights, *found.networks.biases]:
         weight.data[0] = 0  # variable 0 is its noise
     e = torch.randn(50, 2, generator=generator)
     found = found.double().requires_grad_(False)

@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from egregium.causal.learning import METHODS, load_learned, save_learned
+from egregium.causal.learning.schedule import Targeted
 from egregium.errors import ModelError, OptionError
 
 
 def test_the_objective_falls_and_decodings_near_what_was_seen(kind, small) -> None:
     found = small.fit(kind, steps=150)
     assert len(found.history) == 150 and all(map(math.isfinite, found.history))
-    assert sum(found.history[-5:]) < sum(found.history[:5])
+    if not isinstance(found.method, Targeted):  # those begin near the end, and their objective rises with beta
+        assert sum(found.history[-5:]) < sum(found.history[:5])
     back = found.decode_noise(found.noise(small.x))
     assert (back - small.x).square().mean() < 0.5 * small.x.var(0).mean()
 

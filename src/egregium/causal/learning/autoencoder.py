@@ -5,7 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from egregium.causal.learning.method import Bent, PairModel
+from egregium.causal.learning.method import PairModel
+from egregium.causal.learning.perceptrons import Bent
 from egregium.causal.learning.solutions import Solution
 
 FIRST_SIGMA = 0.1  # of standardised observations
@@ -31,8 +32,9 @@ class Autoencoder(PairModel):
         self.decoder = Bent(n, hidden, width, generator)
         self.log_sigma = nn.Parameter(torch.tensor(math.log(FIRST_SIGMA)))
         with torch.no_grad():
-            self.encoder.straight.weight[n:] *= 0.1
-            self.encoder.straight.bias[n:] = FIRST_SPREAD
+            matrix, offset = self.encoder.straight
+            matrix[:, n:] *= 0.1
+            offset[n:] = FIRST_SPREAD
 
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x)[:, : self.solution.n]
@@ -57,7 +59,12 @@ class Autoencoder(PairModel):
 
 def divergence(mean: Tensor, spread: Tensor) -> Tensor:
     """Of N(mean, spread^2) from N(0, I), `(..., n) -> (...)`."""
-    return (0.5 * (mean.square() + spread.square() - 1) - spread.log()).sum(-1)
+    return divergences(mean, spread, spread.log()).sum(-1)
+
+
+def divergences(mean: Tensor, spread: Tensor, log_spread: Tensor) -> Tensor:
+    """The same, coordinate by coordinate."""
+    return 0.5 * torch.addcmul(spread.square(), mean, mean) - log_spread - 0.5
 
 
 def likeliest_targets(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> Tensor:

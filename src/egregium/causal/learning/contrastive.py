@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from egregium.causal.learning.method import Bent, Method, PairModel
+from egregium.causal.learning.method import Method, PairModel
+from egregium.causal.learning.perceptrons import Bent
 from egregium.causal.learning.solutions import Identity
 
 FOLLOWING = 0.01

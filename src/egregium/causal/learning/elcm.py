@@ -8,11 +8,11 @@ from torch import Tensor
 
 from egregium.causal.learning.explicit import Explicit, cycles
 from egregium.causal.learning.ilcm import NoiseModel
-from egregium.causal.learning.schedule import Cooled
+from egregium.causal.learning.schedule import Targeted
 
 
 @dataclass(frozen=True)
-class ELCM(Cooled):
+class ELCM(Targeted):
     r"""An explicit latent causal model: the pair autoencoder of `ILCM`, with mechanisms on a learned graph.
 
     Solution functions come of mechanisms of location and scale that see their parents alone,
@@ -34,7 +34,7 @@ class ELCM(Cooled):
         acyclicity: mu, in nats a pair.
         relaxation: temperature of the relaxed edges.
         settled: share of the steps after which the graph stays.
-        temperature, first_beta, warmup, cooled: as in `ILCM`.
+        first_beta, held: as in `ILCM`.
 
     Cost of a step: `2 n + 1` decodings a pair, and n times the solution functions of `ILCM`.
 
@@ -55,7 +55,6 @@ class ELCM(Cooled):
     settled: float = 0.75
 
     name: ClassVar[str] = "elcm"
-    uses_targets: ClassVar[bool] = True
 
     def build(self, width: int, generator: torch.Generator) -> "GraphModel":
         return GraphModel(self, width, generator)
@@ -68,7 +67,7 @@ class GraphModel(NoiseModel):
 
     def __init__(self, method: ELCM, width: int, generator: torch.Generator) -> None:
         solution = Explicit(method.n, method.hidden, generator, method.relaxation)
-        super().__init__(solution, method.hidden, width, method.schedule(width), generator)
+        super().__init__(solution, method.hidden, width, method.schedule(), generator)
         self.sparsity, self.acyclicity, self.settled = method.sparsity, method.acyclicity, method.settled
 
     def objective(self, x: Tensor, y: Tensor, targets: Tensor | None, share: float, generator: torch.Generator) -> Tensor:

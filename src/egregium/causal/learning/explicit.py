@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from egregium.causal.dag import DAG
-from egregium.causal.learning.solutions import MaskedNetworks, Solution, picked
+from egregium.causal.learning.perceptrons import MaskedNetworks, picked
+from egregium.causal.learning.solutions import Solution
 
 WIDEST = 3.0  # bound of logarithmic scales, so that cycles that are not yet cut do not explode
 SPEED = 10.0  # of logits of edges, against weights: both are trained at one learning rate

@@ -5,22 +5,24 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from egregium.causal.learning.autoencoder import Autoencoder, divergence
-from egregium.causal.learning.schedule import Cooled, Phase, Schedule
+from egregium.causal.learning.autoencoder import Autoencoder, divergences
+from egregium.causal.learning.axes import bends, regressed, still_coordinates
+from egregium.causal.learning.schedule import Phase, Schedule, Targeted
 from egregium.causal.learning.solutions import Affine, Identity, Solution, Spline
 from egregium.errors import OptionError
 
-BALANCING = 0.1  # share by which the law of targets is corrected in a step
 FOLLOWING = 0.01
+BENT = 0.3  # mean squared sine of moves with their axis, from which on lines may turn back
 RAREST = 1e-4
 
 SolutionKind = Literal["affine", "spline"]
 
 
 @dataclass(frozen=True)
-class ILCM(Cooled):
+class ILCM(Targeted):
     r"""An implicit latent causal model: a variational autoencoder of pairs in the space of noise encodings.
 
     An encoder gives Gaussian posteriors of the noise encodings e of x and :math:`\tilde e` of :math:`\tilde x`, a decoder the
@@ -33,10 +35,10 @@ class ILCM(Cooled):
 
     With :math:`L_I` the negative ELBO of a pair under target I, the objective is the exact sum over targets,
     :math:`-\log \sum_I p(I) \exp(-L_I)`, so that the posterior of targets is exact and needs no network. `p(I)` is learned.
-    Training cools: the sum is taken at a temperature that falls to 1, while p(I) is balanced, so that no target dies before it
-    is found and no two directions share one; before, the autoencoder is trained alone. Where targets are known (`fit(...,
-    targets=)`) the sum has one term and there is nothing to find: neither is needed, and strongly bent mixings are undone that
-    are not without them.
+    Alone it has many local optima, where two variables share a coordinate. So targets are found first, from the directions in
+    which observations move (`targets_by_direction`); they are held while beta rises and causes are let in, and then believed
+    with a probability of 99 %, so that wrong ones are mended. The same is done with targets that are known, if they are given
+    (`fit(..., targets=)`).
 
     What is found is identified up to order and, since interventions are N(0, 1), sign (up to elementwise diffeomorphism where
     they have another law). `solution` is "affine", or "spline" for mechanisms that bend their noise.
@@ -45,10 +47,8 @@ class ILCM(Cooled):
         n: causal variables.
         solution: form of the solution functions.
         bins: of splines.
-        temperature: in nats a number of an observation, at first.
         first_beta: weight of divergences, at first.
-        warmup: share of the steps in which the autoencoder is trained alone.
-        cooled: share of the steps after which temperature and weight are 1.
+        held: share of the steps in which the targets are held.
 
     Cost of a step: `2 n + 1` decodings a pair and one batched product a layer of the solution functions.
 
@@ -56,7 +56,8 @@ class ILCM(Cooled):
         OptionError: a value out of its range.
 
     References:
-        Brehmer, de Haan, Lippe, Cohen 2022, arXiv 2203.16437, section 4; the exact sum over targets and the cooling are ours.
+        Brehmer, de Haan, Lippe, Cohen 2022, arXiv 2203.16437, section 4; the exact sum over targets and the way
+        in which they are found first are ours.
 
     >>> ILCM(4, steps=6000).to_json()["solution"]
     'affine'
@@ -66,7 +67,6 @@ class ILCM(Cooled):
     bins: int = 8
 
     name: ClassVar[str] = "ilcm"
-    uses_targets: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -74,7 +74,7 @@ class ILCM(Cooled):
             raise OptionError(f"ilcm(solution=) expects one of {', '.join(get_args(SolutionKind))}; got {self.solution!r}.")
 
     def build(self, width: int, generator: torch.Generator) -> "NoiseModel":
-        return NoiseModel(self._solution(generator), self.hidden, width, self.schedule(width), generator)
+        return NoiseModel(self._solution(generator), self.hidden, width, self.schedule(), generator)
 
     def _solution(self, generator: torch.Generator) -> Solution:
         if self.solution == "spline":
@@ -96,10 +96,17 @@ class DisentanglementVAE(ILCM):
 
 
 class NoiseModel(Autoencoder):
-    """Encoder, decoder and solution functions on noise encodings; the objective of `ILCM`."""
+    """Encoder, decoder and solution functions on noise encodings; the objective of `ILCM`.
+
+    Of a pair, three encodings are drawn: one of what both share, one of x, one of y. Under target I the encodings before and
+    after are the first, but for coordinate I, which is that of the second before and that of the third after.
+    """
 
     log_prior: Tensor
-    own: Tensor
+    views: Tensor
+    numbers: Tensor
+    sides: Tensor
+    terms: Tensor
 
     def __init__(
         self, solution: Solution, hidden: tuple[int, ...], width: int, schedule: Schedule, generator: torch.Generator
@@ -107,67 +114,100 @@ class NoiseModel(Autoencoder):
         super().__init__(solution, hidden, width, generator)
         self.schedule, n = schedule, solution.n
         self.register_buffer("log_prior", torch.full((n + 1,), -math.log(n + 1)))
-        self.register_buffer("own", torch.cat([torch.zeros(1, n), torch.eye(n)])[:, None])
+        for name, one in _hypotheses(n).items():
+            self.register_buffer(name, one, persistent=False)
+
+    @torch.no_grad()
+    def start(self, x: Tensor, y: Tensor, targets: Tensor) -> None:
+        """Straight maps along the lines of the targets, where these are nearly straight: all there is where mixing is linear.
+
+        Without, some trainings end with a variable folded: from one order and orientation of the coordinates to another all
+        ways lead through singular maps. But where lines turn back, straight maps are folded themselves.
+        """
+        n, moved = self.solution.n, (targets > 0) & (x != y).any(1)
+        move, kind = (y - x)[moved], targets[moved] - 1
+        if len(kind.unique()) < n or bool((bends(F.normalize(move, dim=1), kind, n) > BENT).any()):
+            return
+        maps = still_coordinates(move, kind, n)
+        maps = maps / (x @ maps).std(0)
+        offset = -x.mean(0) @ maps
+        (matrix, centre), (back, place) = self.encoder.straight, self.decoder.straight
+        matrix[:, :n], centre[:n] = maps, offset
+        back[:], place[:] = regressed(x, x @ maps + offset)
 
     def objective(self, x: Tensor, y: Tensor, targets: Tensor | None, share: float, generator: torch.Generator) -> Tensor:
-        phase, known = self.schedule.at(share), targets is not None
-        if phase.alone and not known:
-            return self._alone(torch.cat([x, y]), phase.beta, generator)
+        phase = self.schedule.at(share)
         logits = self._logits(x, y, phase, generator)
-        if known:
-            logits = torch.where(targets == torch.arange(len(logits))[:, None], logits, -torch.inf)
-        self._follow(logits.detach(), balanced=phase.cooling and not known)
-        return -phase.temperature * torch.logsumexp(logits, 0).mean() + self.solution.penalty()
+        if targets is not None:
+            logits = logits + self._trust(targets, phase.doubt)
+        self._follow(logits.detach())
+        return -torch.logsumexp(logits, 1).mean() + self.solution.penalty()
 
     def found_targets(self, x: Tensor, y: Tensor) -> Tensor:
-        return self._logits(x, y, self.schedule.at(1.0), None).argmax(0)
+        return self._logits(x, y, self.schedule.at(1.0), None).argmax(1)
+
+    def _trust(self, targets: Tensor, doubt: float) -> Tensor:
+        """Log-probabilities `(B, n + 1)` of targets that are told `(B,)`, -1 where they are not."""
+        n = self.solution.n
+        told = targets[:, None] == torch.arange(n + 1)
+        trust = torch.where(told, 1 - doubt, doubt / n).log()
+        return torch.where(targets[:, None] < 0, 0.0, trust)
 
     def _logits(self, x: Tensor, y: Tensor, phase: Phase, generator: torch.Generator | None) -> Tensor:
-        """`log p(I) - L_I / temperature`, `(n + 1, B)`; at the posteriors' means where there is no generator."""
-        mean, spread = (each.unflatten(0, (2, 1, -1)) for each in self.posterior(torch.cat([x, y])))
-        mean, spread = (torch.lerp(each.mean(0), each, self.own) for each in (mean, spread))  # (2, n + 1, B, n)
-        e, e_after = (mean if generator is None else mean + spread * self._draw(mean.shape, generator)).unbind(0)
-        (mean, _), (spread, spread_after) = mean.unbind(0), spread.unbind(0)
-        surplus = divergence(mean, spread) + self._moved(e_after[1:], spread_after[1:], phase.blend)
-        return self.log_prior[:, None] - (self._misfit(e, e_after[1:], x, y) + phase.beta * surplus) / phase.temperature
+        """`log p(I) - L_I`, `(B, n + 1)`; at the posteriors' means where there is no generator."""
+        mean, log_spread = self._posteriors(x, y)
+        spread = log_spread.exp()
+        draw = None if generator is None else torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
+        e = mean if draw is None else torch.addcmul(mean, spread, draw)
+        shared, before, _ = divergences(mean, spread, log_spread).chunk(3, 1)
+        moved = self._surprise(e, phase.blend) - log_spread.chunk(3, 1)[2] - 0.5
+        surplus = shared.sum(1, keepdim=True) + F.pad(before - shared + moved, (1, 0))
+        return self.log_prior - self._misfit(e, x, y) - phase.beta * surplus
 
-    def _draw(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
-        """N(0, 1) for encodings before and after `(2, n + 1, B, n)`: one draw for both but for the target's coordinate."""
-        draw, fresh = torch.randn(shape, generator=generator, dtype=self.own.dtype).unbind(0)
-        return torch.stack([draw, torch.lerp(draw, fresh, self.own)])
+    def _posteriors(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Means and logarithms of standard deviations `(B, 3 n)`: of what a pair shares, of x, of y."""
+        both = self.encoder(torch.stack([x, y], 1).flatten(0, 1)).view(len(x), 4 * self.solution.n)
+        mean, log_spread = torch.mm(both, self.views).chunk(2, 1)
+        return mean, log_spread
 
-    def _misfit(self, e: Tensor, e_after: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        r"""Negative log-likelihood `(n + 1, B)`, without constants, of encodings `(n + 1, B, n)` before and `(n, B, n)` after.
+    def _misfit(self, e: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        r"""Negative log-likelihood `(B, n + 1)` under each target, without constants, of encodings `(B, 3 n)`.
 
         Without a target both encodings are one, and :math:`|d - x|^2 + |d - y|^2 = 2 |d - (x + y)/2|^2 + |x - y|^2 / 2`.
         """
+        seen = torch.stack([(x + y) / 2, x, y], 1).index_select(1, self.sides)  # (B, 2 n + 1, width)
+        decoded = self.decoder(e.index_select(1, self.numbers).view(-1, self.solution.n)).view_as(seen)
+        none = F.pad(0.5 * (x - y).square().sum(1, keepdim=True), (0, self.solution.n))
+        square = torch.addmm(none, (decoded - seen).square().sum(-1), self.terms)
+        return 0.5 * square * (-2 * self.log_sigma).exp() + 2 * x.shape[1] * self.log_sigma
+
+    def _surprise(self, e: Tensor, blend: float) -> Tensor:
+        """Negative log-density `(B, n)`, without constants, of each coordinate after an intervention on it."""
         n = self.solution.n
-        decoded = self.decoder(torch.cat([e, e_after]).flatten(0, 1)).unflatten(0, (2 * n + 1, len(x)))
-        wanted = torch.cat([((x + y) / 2)[None], x.expand(n, *x.shape), y.expand(n, *y.shape)])
-        square = (decoded - wanted).square().sum(-1)
-        none = 2 * square[:1] + 0.5 * (x - y).square().sum(-1)
-        total = torch.cat([none, square[1 : n + 1] + square[n + 1 :]])
-        return 0.5 * total * (-2 * self.log_sigma).exp() + 2 * x.shape[1] * self.log_sigma
+        shared, _, after = e.chunk(3, 1)
+        variable, slope = self.solution(shared.expand(n, *shared.shape), after.T)
+        caused = (0.5 * variable.square() - slope).T
+        return caused if blend == 1 else torch.lerp(0.5 * after.square(), caused, blend)
 
-    def _moved(self, e_after: Tensor, spread: Tensor, blend: float) -> Tensor:
-        """Divergence `(n + 1, B)` of the target's coordinate after the intervention, of `(n, B, n)`; 0 without a target."""
-        own, narrow = (each.diagonal(dim1=0, dim2=2).T for each in (e_after, spread))  # (n, B)
-        variable, slope = self.solution(e_after, own)
-        surprise = blend * (0.5 * variable.square() - slope)
-        if blend < 1:
-            surprise = surprise + (1 - blend) * 0.5 * own.square()
-        return torch.cat([torch.zeros_like(own[:1]), surprise - narrow.log() - 0.5])
+    def _follow(self, logits: Tensor) -> None:
+        """The law of targets a step nearer to what the batch says."""
+        usage = torch.softmax(logits, 1).mean(0).clamp_min(RAREST).log()
+        self.log_prior.copy_(torch.log_softmax(torch.lerp(self.log_prior, usage, FOLLOWING), 0))
 
-    def _alone(self, x: Tensor, beta: float, generator: torch.Generator) -> Tensor:
-        """Negative ELBO of single observations."""
-        mean, spread = self.posterior(x)
-        return (self.misfit(mean, spread, x, generator) + beta * divergence(mean, spread)).mean()
 
-    def _follow(self, logits: Tensor, *, balanced: bool) -> None:
-        """The law of targets a step nearer to what the batch says; or corrected until all are equally frequent."""
-        usage = torch.softmax(logits, 0).mean(1).clamp_min(RAREST).log()
-        if balanced:
-            self.log_prior.sub_(BALANCING * usage)
-        else:
-            self.log_prior.lerp_(usage, FOLLOWING)
-        self.log_prior.sub_(self.log_prior.logsumexp(0))
+def _hypotheses(n: int) -> dict[str, Tensor]:
+    """What turns posteriors of x and y into encodings under each target: none, before on 1 to n, after on 1 to n.
+
+    Returns:
+        views: `(4 n, 6 n)`, from means and log-spreads of x, then of y, to means, then log-spreads, of shared, x and y.
+        numbers: `((2 n + 1) n,)`, which of `3 n` coordinates an encoding has.
+        sides: `(2 n + 1,)`, whether an encoding is held against the mean of x and y (0), x (1) or y (2).
+        terms: `(2 n + 1, n + 1)`, how often an encoding's squared error counts under each target.
+    """
+    weights = torch.tensor([[0.5, 1.0, 0.0], [0.5, 0.0, 1.0]])  # of x and y in shared, x, y
+    kinds = torch.eye(2)  # mean, log-spread
+    views = torch.einsum("sv,kl,ij->skilvj", weights, kinds, torch.eye(n)).reshape(4 * n, 6 * n)
+    sides = torch.tensor([0] + [1] * n + [2] * n)
+    own = torch.cat([torch.zeros(1, n), torch.eye(n), torch.eye(n)]).long()
+    terms = torch.cat([2 * F.one_hot(torch.zeros(1, dtype=torch.long), n + 1), *[torch.eye(n, n + 1).roll(1, 1)] * 2])
+    return {"views": views, "numbers": (own * sides[:, None] * n + torch.arange(n)).flatten(), "sides": sides, "terms": terms}

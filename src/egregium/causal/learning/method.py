@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from egregium.causal.learning.solutions import Solution
 from egregium.errors import ModelError, OptionError
-from egregium.models.nets import linear, perceptron
 
 
 @dataclass(frozen=True)
@@ -103,6 +102,9 @@ class PairModel(nn.Module, ABC):
         `targets` `(B,)`, 0 for none and i + 1 for variable i, are there only for methods that need them.
         """
 
+    def start(self, x: Tensor, y: Tensor, targets: Tensor) -> None:
+        """Begin from what all pairs `(N, width)` and their targets `(N,)`, -1 where these are open, tell at once."""
+
     @abstractmethod
     def encode(self, x: Tensor) -> Tensor:
         """Latent variables `(N, n)`, before any solution: noises, where the method knows of causes."""
@@ -114,19 +116,3 @@ class PairModel(nn.Module, ABC):
     @abstractmethod
     def found_targets(self, x: Tensor, y: Tensor) -> Tensor:
         """The likeliest target `(N,)` of each pair, 0 for none and i + 1 for latent variable i."""
-
-
-class Bent(nn.Module):
-    """A linear map and a perceptron beside it, whose last layer starts small."""
-
-    def __init__(self, inputs: int, hidden: Sequence[int], outputs: int, generator: torch.Generator) -> None:
-        super().__init__()
-        self.straight = linear(inputs, outputs, generator)
-        *layers, last = perceptron([inputs, *hidden, outputs], "silu", generator)
-        with torch.no_grad():
-            for parameter in last.parameters():
-                parameter *= 0.1
-        self.body = nn.Sequential(*layers, last)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.straight(x) + self.body(x)

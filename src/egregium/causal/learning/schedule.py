@@ -1,75 +1,64 @@
-"""How an objective changes while training goes on."""
+"""How an objective changes while training goes on, and until when targets are held."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from egregium.causal.learning.method import Method
 from egregium.errors import OptionError
 
-FREE = 0.3  # share of the cooling after which causes are let in
+FREE = 0.3  # share of the rise after which causes are let in
+DOUBT = 0.01
 
 
 @dataclass(frozen=True)
 class Phase:
     """Attributes:
-    alone: the autoencoder is trained without pairs.
     beta: weight of divergences.
-    temperature: of the sum over targets.
     blend: share of the prior that knows of causes, on a target's coordinate; the rest is N(0, 1).
-    cooling: the temperature still falls.
+    doubt: probability that a target, found beforehand or given, is wrong.
     """
 
-    alone: bool
     beta: float
-    temperature: float
     blend: float
-    cooling: bool
+    doubt: float
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Geometric falls of temperature and rises of beta to 1, between two shares of the training."""
+    """Rises to 1, geometric of beta and linear of the blend, until a share of the training; without doubt until then."""
 
-    temperature: float
     first_beta: float
-    warmup: float
-    cooled: float
+    until: float
 
     def at(self, share: float) -> Phase:
         """The phase at a share, from 0 to 1, of the training."""
-        cooling = min(1.0, max(0.0, (share - self.warmup) / (self.cooled - self.warmup)))
-        return Phase(
-            alone=share < self.warmup,
-            beta=self.first_beta ** (1 - cooling),
-            temperature=max(1.0, self.temperature ** (1 - cooling)),
-            blend=min(1.0, max(0.0, (cooling - FREE) / (1 - FREE))),
-            cooling=cooling < 1,
-        )
+        risen = min(1.0, share / self.until)
+        blend = max(0.0, (risen - FREE) / (1 - FREE))
+        return Phase(self.first_beta ** (1 - risen), blend, DOUBT if risen == 1 else 0.0)
 
 
 @dataclass(frozen=True)
-class Cooled(Method):
-    """Hyper-parameters of methods whose training cools.
+class Targeted(Method):
+    """Hyper-parameters of methods that have a posterior of targets.
 
     Args:
-        temperature: in nats a number of an observation, at first.
         first_beta: weight of divergences, at first.
-        warmup: share of the steps in which the autoencoder is trained alone.
-        cooled: share of the steps after which temperature and weight are 1.
+        held: share of the steps in which targets are held and the objective rises.
 
     Raises:
         OptionError: a value out of its range.
     """
 
-    temperature: float = 25.0
     first_beta: float = 0.01
-    warmup: float = 0.1
-    cooled: float = 0.5
+    held: float = 0.5
+
+    uses_targets: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.warmup < self.cooled <= 1:
-            raise OptionError(f"{self.name} expects 0 < warmup < cooled <= 1; got {self.warmup} and {self.cooled}.")
+        if self.held > 1:
+            raise OptionError(f"{self.name}(held=) expects a share of the steps, above 0 and at most 1; got {self.held!r}.")
 
-    def schedule(self, width: int) -> Schedule:
-        """For observations `(N, width)`."""
-        return Schedule(self.temperature * width, self.first_beta, self.warmup, self.cooled)
+    def schedule(self) -> Schedule:
+        """Of beta and the blend."""
+        return Schedule(self.first_beta, self.held)

@@ -6,43 +6,15 @@ others. The n networks are one batched product a layer, with a row of inputs for
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from egregium.causal.learning.perceptrons import MaskedNetworks
 from egregium.causal.zuko import MonotonicRQSTransform
 
 BOUND = 6.0  # splines are the identity outside
-
-
-class MaskedNetworks(nn.Module):
-    """n perceptrons, each with a linear map beside it, of n numbers of which network i does not see number i.
-
-    The last layers start at zero, so that all outputs do.
-    """
-
-    others: Tensor
-
-    def __init__(self, n: int, hidden: Sequence[int], outputs: int, generator: torch.Generator) -> None:
-        super().__init__()
-        widths = [n, *hidden]
-        self.weights = nn.ParameterList(
-            [*(_drawn(n, a, b, generator) for a, b in pairwise(widths)), _zeros(n, hidden[-1], outputs)]
-        )
-        self.biases = nn.ParameterList([*(_zeros(n, 1, width) for width in hidden), _zeros(n, 1, outputs)])
-        self.linear = _zeros(n, n, outputs)
-        self.register_buffer("others", (1 - torch.eye(n))[:, None])
-
-    def forward(self, e: Tensor, which: slice | None = None) -> Tensor:
-        """`(k, N, n) -> (k, N, outputs)`, network by network; k = n, or as many as `which` picks."""
-        e = e * picked(self.others, which)
-        h = torch.baddbmm(picked(self.biases[0], which), e, picked(self.weights[0], which))
-        for bias, weight in zip(self.biases[1:], self.weights[1:], strict=True):
-            h = torch.baddbmm(picked(bias, which), F.silu(h), picked(weight, which))
-        return torch.baddbmm(h, e, picked(self.linear, which))
 
 
 class Solution(nn.Module, ABC):
@@ -128,16 +100,3 @@ class Spline(Solution):
         found = self.networks(e, which)
         shift, log_scale, *shape = found.split([1, 1, self.bins, self.bins, self.bins - 1], -1)
         return shift[..., 0], log_scale[..., 0], MonotonicRQSTransform(*shape, bound=BOUND)
-
-
-def _drawn(n: int, inputs: int, outputs: int, generator: torch.Generator) -> nn.Parameter:
-    return nn.Parameter((2 * torch.rand(n, inputs, outputs, generator=generator) - 1) / inputs**0.5)
-
-
-def _zeros(*shape: int) -> nn.Parameter:
-    return nn.Parameter(torch.zeros(shape))
-
-
-def picked(of: Tensor, which: slice | None) -> Tensor:
-    """Some of the variables, or all; a slice of all would cost a copy of the gradient."""
-    return of if which is None else of[which]

@@ -14,11 +14,13 @@ from rich.progress import Progress
 from torch import Tensor
 
 from egregium.causal.checks import require_targets
+from egregium.causal.learning.by_direction import STEPS, targets_by_direction
 from egregium.causal.learning.files import FILE_NAME, load_learned, save_learned
 from egregium.causal.learning.flat_adam import FlatAdam
 from egregium.causal.learning.interrupts import Interrupts
 from egregium.causal.learning.learned import Learned
 from egregium.causal.learning.method import Method
+from egregium.causal.learning.schedule import Targeted
 from egregium.causal.learning.standardisation import Standardisation
 from egregium.errors import ModelError, OptionError, RunError, ShapeError, TensorError
 from egregium.models.optimisation import one_thread, schedule
@@ -111,6 +113,8 @@ class _Training:
 
     def run(self, bar: "_Bar") -> None:
         saved, steps = time.monotonic(), self.method.steps
+        with bar:
+            self._begin()
         with bar, Interrupts() as interrupts:
             while self.step < steps:
                 loss = self._advance()
@@ -122,6 +126,15 @@ class _Training:
                     saved = time.monotonic()
                 if interrupts.wanted:
                     raise KeyboardInterrupt
+
+    def _begin(self) -> None:
+        """Targets, where a method has use for them and they are not known; in seconds, so that nothing of it is kept."""
+        x, y = self.pairs.chunk(2, -1)
+        if self.targets is None and isinstance(self.method, Targeted):
+            generator, steps = torch.Generator().manual_seed(self.seed), min(STEPS, self.method.steps)
+            self.targets = targets_by_direction(x, y, self.method.n, generator, steps)
+        if self.targets is not None and not self.step:
+            self.model.start(x, y, self.targets)
 
     def learned(self) -> Learned:
         for parameter in self.model.parameters():
