@@ -62,7 +62,7 @@ def still_coordinates(move: Tensor, kind: Tensor, n: int) -> Tensor:
     Where moves of each kind lie on one line, form i is 0 on all other lines. The more these are bent, the more a form is drawn
     to where moves are long at all.
     """
-    squares = torch.stack([move[kind == i].T @ move[kind == i] / int((kind == i).sum()) for i in range(n)]).double()
+    squares = torch.stack([one.T @ one / len(one) for one in (move[kind == i].double() for i in range(n))])
     bend = float(bends(F.normalize(move, dim=1), kind, n).mean().clamp_min(ROUNDING))
     least = bend * squares.diagonal(dim1=1, dim2=2).mean() * torch.eye(move.shape[1])
     lower = torch.linalg.cholesky(squares.sum(0) - squares + least)

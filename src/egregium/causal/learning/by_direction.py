@@ -69,7 +69,7 @@ def targets_by_direction(x: Tensor, y: Tensor, n: int, generator: torch.Generato
     fields = trained_fields(long.x, long.y, long.direction, long.length.median() / long.length, n, generator, steps)
     cosines = _either_end(lambda some: squared_cosines(fields(some.x), some.direction), moves, n)
     targets = _grown(moves, cosines, clear, generator, max(1, steps // SHORTER))
-    certain = moves.length > CERTAIN * _noise(moves, cosines)
+    certain = moves.length > CERTAIN * _noise(moves[~clear], cosines[~clear])
     found[apart] = torch.where(certain, targets + 1, OPEN)
     return found
 
@@ -123,9 +123,8 @@ def _ranks(of: Tensor, kind: Tensor, n: int) -> Tensor:
 
 
 def _noise(moves: _Moves, cosines: Tensor) -> float:
-    """The length of what moves have across their axes: the median over the shortest ones."""
-    short = moves.length <= _quantile(moves.length, LOW)
-    return float((moves.length * (1 - cosines.amax(1)).clamp_min(0).sqrt())[short].median())
+    """The length of what short moves have across their axes, in the middle."""
+    return float((moves.length * (1 - cosines.amax(1)).clamp_min(0).sqrt()).median()) if len(moves) else 0.0
 
 
 def _quantile(of: Tensor, share: float) -> float:
