@@ -131,7 +131,7 @@ def judged(one: Trial, number: int, judging: int) -> dict[str, str]:
     except EgregiumError as error:
         return dict.fromkeys(SCORES, "nan") | {"remark": str(error).split(":")[0][:60]}
     seconds = time.process_time() - start
-    graph = graph or graph_of(found)
+    graph = graph or graph_of(found.z, found.z_after, found.targets)
     scores = score(
         test.z,
         found.z,
@@ -175,10 +175,10 @@ def by_oracle(training: Pairs, test: Pairs) -> tuple[Found, DAG]:
     return Found(z, z_after, targets, predicted), oracle.graph
 
 
-def graph_of(found: Found) -> DAG | None:
+def graph_of(z: Tensor, z_after: Tensor, targets: Tensor) -> DAG | None:
     """By dependence; none where variables or targets are too poor for the tests."""
     try:
-        return graph_by_dependence(found.z, found.z_after, found.targets).graph
+        return graph_by_dependence(z, z_after, targets).graph
     except EgregiumError:
         return None
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from causal_learning import named
+from causal_learning import graph_of, named
 from measuring import aligned
 from rows import Row, finished, keep
 from torch import Tensor
@@ -32,10 +32,8 @@ from egregium.causal import (
     Scene,
     counterfactual_error,
     fit,
-    graph_by_dependence,
     score,
 )  # fmt: skip
-from egregium.errors import EgregiumError
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "causal-scene.csv"
@@ -52,8 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scene = Scene(size=16 if options.quick else 64)
     model, generator = LatentCausalModel(scene.scm, scene), torch.Generator().manual_seed(0)
     training, test = (sampled(model, number, generator) for number in (options.pairs, options.judging))
-    for seed in range(options.seeds):
-        for known in (False, True):
+    for known in (False, True):
+        for seed in range(options.seeds):
             if any((row["seed"], row["targets known"]) == (str(seed), str(known)) for row in kept):
                 continue
             method = ILCM(scene.n, components=options.components, hidden=HIDDEN, steps=options.steps, batch_size=256)
@@ -80,10 +78,7 @@ def sampled(model: LatentCausalModel, number: int, generator: torch.Generator) -
 def judged(model: LatentCausalModel, learned: Learned, test: Pairs) -> dict[str, str]:
     """The scores of one training."""
     z, z_after, targets = learned.encode(test.x), learned.encode(test.x_after), learned.targets(test.x, test.x_after)
-    try:
-        graph = graph_by_dependence(z, z_after, targets).graph
-    except EgregiumError:
-        graph = None
+    graph = graph_of(z, z_after, targets)
     graphs = None if graph is None else (model.scm.graph, graph)
     scores = score(test.z, z, graphs=graphs, targets=(named(test.targets), targets))
     truth, found = counterfactuals(model, learned, graph, scores.alignment, test.x[:200], test.z[:200])
@@ -114,7 +109,7 @@ def plot(model: LatentCausalModel, learned: Learned, test: Pairs, file: Path) ->
     from matplotlib.figure import Figure
 
     z = learned.encode(test.x)
-    graph = graph_by_dependence(z, learned.encode(test.x_after), learned.targets(test.x, test.x_after)).graph
+    graph = graph_of(z, learned.encode(test.x_after), learned.targets(test.x, test.x_after))
     alignment, x = score(test.z, z).alignment, test.x[:SHOWN]
     truth, found = counterfactuals(model, learned, graph, alignment, x, test.z[:SHOWN])
     truth, found = (one.unflatten(0, (model.n, len(VALUES), SHOWN))[:, 1] for one in (truth, found))
