@@ -46,7 +46,7 @@ def principal_axes(direction: Tensor, kind: Tensor, n: int) -> Tensor:
     own = F.one_hot(kind, n).to(direction)
     axes = torch.stack([direction[kind == i][:1].sum(0) for i in range(n)])
     for _ in range(SWEEPS):
-        axes = F.normalize((own * (direction @ axes.T)).T @ direction, dim=1)
+        axes = _pulled(axes, direction, own)
     return axes
 
 
@@ -139,10 +139,14 @@ def _apart(direction: Tensor, weight: Tensor, n: int, generator: torch.Generator
 
 
 def _descended(axes: Tensor, direction: Tensor, weight: Tensor) -> Tensor:
-    """Lloyd's descent; each axis goes a step of the power method towards the principal one of the directions nearest to it."""
+    """Lloyd's descent: each axis is pulled to the directions nearest to it."""
     for _ in range(SWEEPS):
-        along = direction @ axes.T
-        nearest = F.one_hot(along.square().argmax(1), len(axes))
-        pulled = (weight[:, None] * along * nearest).T @ direction
-        axes = F.normalize(torch.where(pulled.any(1, keepdim=True), pulled, axes), dim=1)
+        nearest = F.one_hot(squared_cosines(axes, direction).argmax(1), len(axes))
+        axes = _pulled(axes, direction, weight[:, None] * nearest)
     return axes
+
+
+def _pulled(axes: Tensor, direction: Tensor, weight: Tensor) -> Tensor:
+    """A step of the power method to the principal axes of directions that weigh `(M, n)`; one of no weight stays."""
+    pulled = (weight * (direction @ axes.T)).T @ direction
+    return F.normalize(torch.where(pulled.any(1, keepdim=True), pulled, axes), dim=1)

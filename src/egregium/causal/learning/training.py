@@ -115,17 +115,17 @@ class _Training:
         saved, steps = time.monotonic(), self.method.steps
         with bar:
             self._begin()
-        with bar, Interrupts() as interrupts:
-            while self.step < steps:
-                loss = self._advance()
-                if self.step % max(1, steps // POINTS) == 0:
-                    self.history.append(self._finite(float(loss)))
-                    bar.show(self.step, self.history[-1])
-                if interrupts.wanted or time.monotonic() - saved > SAVED_EVERY:
-                    self._save()
-                    saved = time.monotonic()
-                if interrupts.wanted:
-                    raise KeyboardInterrupt
+            with Interrupts() as interrupts:
+                while self.step < steps:
+                    loss = self._advance()
+                    if self.step % max(1, steps // POINTS) == 0:
+                        self.history.append(self._finite(float(loss)))
+                        bar.show(self.step, self.history[-1])
+                    if interrupts.wanted or time.monotonic() - saved > SAVED_EVERY:
+                        self._save()
+                        saved = time.monotonic()
+                    if interrupts.wanted:
+                        raise KeyboardInterrupt
 
     def _begin(self) -> None:
         """Targets, where a method has use for them and they are not known; in seconds, so that nothing of it is kept."""
