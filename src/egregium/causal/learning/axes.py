@@ -38,7 +38,7 @@ def constant_axes(direction: Tensor, weight: Tensor, n: int, generator: torch.Ge
     starts = [_densest(direction[:FEWER], weight[:FEWER], n, concentration) for concentration in CONCENTRATIONS]
     starts += [_apart(direction, weight, n, generator) for _ in range(STARTS)]
     ends = [_descended(start, direction, weight) for start in starts]
-    return max(ends, key=lambda axes: float(weight @ squared_cosines(axes, direction).amax(1)))
+    return max(ends, key=lambda axes: float(weight @ _squares(axes, direction).amax(1)))
 
 
 def principal_axes(direction: Tensor, kind: Tensor, n: int) -> Tensor:
@@ -80,7 +80,7 @@ def regressed(x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def squared_cosines(axes: Tensor, direction: Tensor) -> Tensor:
-    """Of unit axes `(n, k)` or `(M, n, k)` with unit directions `(M, k)`: `(M, n)`."""
+    """Of unit axes `(M, n, k)` with unit directions `(M, k)`: `(M, n)`."""
     return (axes @ direction[..., None])[..., 0].square()
 
 
@@ -133,7 +133,7 @@ def _apart(direction: Tensor, weight: Tensor, n: int, generator: torch.Generator
     """Drawn ones, each likelier the farther it is from those before (Arthur and Vassilvitskii 2007)."""
     axes = direction[torch.randint(len(direction), (1,), generator=generator)]
     while len(axes) < n:
-        gap = (1 - squared_cosines(axes, direction).amax(1)).clamp_min(1e-9)
+        gap = (1 - _squares(axes, direction).amax(1)).clamp_min(1e-9)
         axes = torch.cat([axes, direction[torch.multinomial(weight * gap, 1, generator=generator)]])
     return axes
 
@@ -141,9 +141,14 @@ def _apart(direction: Tensor, weight: Tensor, n: int, generator: torch.Generator
 def _descended(axes: Tensor, direction: Tensor, weight: Tensor) -> Tensor:
     """Lloyd's descent: each axis is pulled to the directions nearest to it."""
     for _ in range(SWEEPS):
-        nearest = F.one_hot(squared_cosines(axes, direction).argmax(1), len(axes))
+        nearest = F.one_hot(_squares(axes, direction).argmax(1), len(axes))
         axes = _pulled(axes, direction, weight[:, None] * nearest)
     return axes
+
+
+def _squares(axes: Tensor, direction: Tensor) -> Tensor:
+    """Squared cosines `(M, n)` with axes `(n, k)` that are the same everywhere."""
+    return (direction @ axes.T).square()
 
 
 def _pulled(axes: Tensor, direction: Tensor, weight: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from egregium.causal.learning.autoencoder import Autoencoder, divergences
 from egregium.causal.learning.axes import bends, regressed, still_coordinates
 from egregium.causal.learning.schedule import Phase, Schedule, Targeted
 from egregium.causal.learning.solutions import Affine, Identity, Solution, Spline
+from egregium.causal.learning.standardisation import WIDE
 from egregium.errors import OptionError
 
 FOLLOWING = 0.01
@@ -122,11 +123,12 @@ class NoiseModel(Autoencoder):
         """Straight maps along the lines of the targets, where these are nearly straight: all there is where mixing is linear.
 
         Without, some trainings end with a variable folded: from one order and orientation of the coordinates to another all
-        ways lead through singular maps. But where lines turn back, straight maps are folded themselves.
+        ways lead through singular maps. But where lines turn back, straight maps are folded themselves; and of wide
+        observations they would take hours.
         """
         n, moved = self.solution.n, (targets > 0) & (x != y).any(1)
         move, kind = (y - x)[moved], targets[moved] - 1
-        if len(kind.unique()) < n or bool((bends(F.normalize(move, dim=1), kind, n) > BENT).any()):
+        if x.shape[1] > WIDE or len(kind.unique()) < n or bool((bends(F.normalize(move, dim=1), kind, n) > BENT).any()):
             return
         maps = still_coordinates(move, kind, n)
         maps = maps / (x @ maps).std(0)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 ROWS = 20_000  # of which scale and principal components are computed
-WIDE = 2000  # numbers of an observation from which on components are computed of as many rows only: seconds instead of hours
+WIDE = 2000  # numbers of an observation from which on matrices of as many rows and columns would take hours
 
 
 class Standardisation(nn.Module):
