@@ -30,12 +30,13 @@ def pair(width: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
 def test_the_posterior_of_targets_is_that_of_bayes() -> None:
     """From the likelihoods and divergences of each target, written out with the distributions of torch."""
     found, (x, y) = model(), pair()
-    found.log_prior.copy_(torch.tensor([0.4, 0.3, 0.2, 0.1]).log())
+    found.law.copy_(torch.tensor([0.4, 0.3, 0.2, 0.1]))
     logits = found._logits(x, y, LAST, None)
     posterior = torch.softmax(logits, 1)
     torch.testing.assert_close(posterior.sum(1), torch.ones(6, dtype=torch.float64))
     assert torch.equal(found.found_targets(x, y), posterior.argmax(1))
     sigma, constant = found.log_sigma.exp(), 4 * torch.log(torch.tensor(2 * torch.pi, dtype=torch.float64))
+    shared = 2 * 4 * found.log_sigma
     (mean, spread), (mean_after, spread_after) = found.posterior(x), found.posterior(y)
     for target in range(4):
         own = torch.arange(3) == target - 1
@@ -48,7 +49,7 @@ def test_the_posterior_of_targets_is_that_of_bayes() -> None:
             value, slope = found.solution.value(i, e_after)
             entropy = Normal(e_after[:, i], spread_after[:, i]).entropy()
             elbo = elbo + Normal(0.0, 1.0).log_prob(value) + slope + entropy
-        torch.testing.assert_close(logits[:, target], found.log_prior[target] + elbo)
+        torch.testing.assert_close(logits[:, target] - shared, found.law[target].log() + elbo)
 
 
 def test_encodings_differ_where_their_target_is_and_nowhere_else() -> None:
@@ -70,15 +71,15 @@ def test_the_law_of_targets_stays_a_law() -> None:
     found = model()
     logits = torch.randn(50, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 9
     for _ in range(30):
-        found._follow(logits)
-        assert float(found.log_prior.exp().sum()) == pytest.approx(1)
+        found._follow(torch.softmax(logits, 1))
+        assert float(found.law.sum()) == pytest.approx(1)
 
 
 def test_the_law_of_targets_follows_what_batches_say() -> None:
     found, share = model(), torch.tensor([0.5, 0.25, 0.125, 0.125], dtype=torch.float64)
     for _ in range(2000):
-        found._follow(share.log()[None])
-    torch.testing.assert_close(found.log_prior.exp(), share, atol=1e-6, rtol=0)
+        found._follow(share[None])
+    torch.testing.assert_close(found.law, share, atol=1e-6, rtol=0)
 
 
 def test_the_objective_rises_to_the_full_one() -> None:
@@ -96,11 +97,12 @@ def test_targets_are_held_at_first_and_doubted_later_and_open_where_they_are_not
     found, (x, y), given = model(), pair(), torch.tensor([0, 1, 2, 3, 1, 0])
 
     def objective(targets: torch.Tensor | None) -> torch.Tensor:
-        found.log_prior.copy_(torch.tensor([0.4, 0.3, 0.2, 0.1]).log())
-        return found.objective(x, y, targets, share, torch.Generator().manual_seed(0)) - found.solution.penalty()
+        found.law.copy_(torch.tensor([0.4, 0.3, 0.2, 0.1]))
+        shared = 2 * 4 * found.log_sigma
+        return found.objective(x, y, targets, share, torch.Generator().manual_seed(0)) - shared
 
     phase = found.schedule.at(share)
-    found.log_prior.copy_(torch.tensor([0.4, 0.3, 0.2, 0.1]).log())
+    found.law.copy_(torch.tensor([0.4, 0.3, 0.2, 0.1]))
     logits = found._logits(x, y, phase, torch.Generator().manual_seed(0))
     told = logits.gather(1, given[:, None])[:, 0]
     others = logits.masked_fill(given[:, None] == torch.arange(4), -torch.inf).logsumexp(1)

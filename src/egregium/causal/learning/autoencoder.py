@@ -59,12 +59,7 @@ class Autoencoder(PairModel):
 
 def divergence(mean: Tensor, spread: Tensor) -> Tensor:
     """Of N(mean, spread^2) from N(0, I), `(..., n) -> (...)`."""
-    return divergences(mean, spread, spread.log()).sum(-1)
-
-
-def divergences(mean: Tensor, spread: Tensor, log_spread: Tensor) -> Tensor:
-    """The same, coordinate by coordinate."""
-    return 0.5 * torch.addcmul(spread.square(), mean, mean) - log_spread - 0.5
+    return (0.5 * (spread.square() + mean.square()) - spread.log() - 0.5).sum(-1)
 
 
 def likeliest_targets(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> Tensor:

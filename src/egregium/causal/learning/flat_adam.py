@@ -16,24 +16,24 @@ class FlatAdam:
     """
 
     def __init__(self, parameters: list[nn.Parameter]) -> None:
+        self.parameters = parameters
         weights = torch.cat([one.detach().flatten() for one in parameters])
-        self.gradient = torch.zeros_like(weights)
-        sizes = [one.numel() for one in parameters]
-        for one, weight, slope in zip(parameters, weights.split(sizes), self.gradient.split(sizes), strict=True):
-            one.data, one.grad = weight.view_as(one), slope.view_as(one)
+        for one, weight in zip(parameters, weights.split([one.numel() for one in parameters]), strict=True):
+            one.data = weight.view_as(one)
         moments = {"mean": torch.zeros_like(weights), "square": torch.zeros_like(weights)}
         self.state = {"weights": weights, **moments, "steps": torch.zeros((), dtype=torch.int64)}
 
     @torch.no_grad()
     def step(self, loss: Tensor, lr: float) -> None:
         """Go down the gradient of a scalar."""
-        self.gradient.zero_()
-        loss.backward()
-        self.gradient.mul_((CLIP / torch.linalg.vector_norm(self.gradient)).clamp_max(1.0))
+        slopes = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
+        gradient = torch.cat([one.flatten() for one in slopes])
+        if (length := float(torch.linalg.vector_norm(gradient))) > CLIP:
+            gradient.mul_(CLIP / length)
         self.state["steps"] += 1
         mean, square, steps = self.state["mean"], self.state["square"], int(self.state["steps"])
-        mean.lerp_(self.gradient, 1 - BETAS[0])
-        square.mul_(BETAS[1]).addcmul_(self.gradient, self.gradient, value=1 - BETAS[1])
+        mean.lerp_(gradient, 1 - BETAS[0])
+        square.mul_(BETAS[1]).addcmul_(gradient, gradient, value=1 - BETAS[1])
         unbiased = (1 - BETAS[1] ** steps) ** 0.5
         self.state["weights"].addcdiv_(mean, square.sqrt().add_(EPS * unbiased), value=-lr * unbiased / (1 - BETAS[0] ** steps))
 

@@ -1,14 +1,14 @@
 """Implicit latent causal models: noises and solution functions from pairs, without a graph."""
 
-import math
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar, Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from egregium.causal.learning.autoencoder import Autoencoder, divergences
+from egregium.causal.learning.autoencoder import Autoencoder
 from egregium.causal.learning.axes import bends, regressed, still_coordinates
 from egregium.causal.learning.schedule import Phase, Schedule, Targeted
 from egregium.causal.learning.solutions import Affine, Identity, Solution, Spline
@@ -103,18 +103,20 @@ class NoiseModel(Autoencoder):
     after are the first, but for coordinate I, which is that of the second before and that of the third after.
     """
 
-    log_prior: Tensor
+    law: Tensor
     views: Tensor
     numbers: Tensor
     sides: Tensor
-    terms: Tensor
+    errors: Tensor
+    nats: Tensor
+    constants: Tensor
 
     def __init__(
         self, solution: Solution, hidden: tuple[int, ...], width: int, schedule: Schedule, generator: torch.Generator
     ) -> None:
         super().__init__(solution, hidden, width, generator)
         self.schedule, n = schedule, solution.n
-        self.register_buffer("log_prior", torch.full((n + 1,), -math.log(n + 1)))
+        self.register_buffer("law", torch.full((n + 1,), 1 / (n + 1)))
         for name, one in _hypotheses(n).items():
             self.register_buffer(name, one, persistent=False)
 
@@ -138,33 +140,43 @@ class NoiseModel(Autoencoder):
         back[:], place[:] = regressed(x, x @ maps + offset)
 
     def objective(self, x: Tensor, y: Tensor, targets: Tensor | None, share: float, generator: torch.Generator) -> Tensor:
-        phase = self.schedule.at(share)
+        phase, shared = self.schedule.at(share), 2 * x.shape[1] * self.log_sigma
+        if targets is not None and phase.doubt == 0 and bool((targets >= 0).all()):
+            return self._held(x, y, targets, phase, generator).mean() + shared
         logits = self._logits(x, y, phase, generator)
         if targets is not None:
-            logits = logits + self._trust(targets, phase.doubt)
-        self._follow(logits.detach())
-        return -torch.logsumexp(logits, 1).mean() + self.solution.penalty()
+            logits = logits + _beliefs(self.solution.n, phase.doubt).index_select(0, targets + 1)
+        self._follow(torch.softmax(logits.detach(), 1))
+        return shared - torch.logsumexp(logits, 1).mean()
 
     def found_targets(self, x: Tensor, y: Tensor) -> Tensor:
         return self._logits(x, y, self.schedule.at(1.0), None).argmax(1)
 
-    def _trust(self, targets: Tensor, doubt: float) -> Tensor:
-        """Log-probabilities `(B, n + 1)` of targets that are told `(B,)`, -1 where they are not."""
-        n = self.solution.n
-        told = targets[:, None] == torch.arange(n + 1)
-        trust = torch.where(told, 1 - doubt, doubt / n).log()
-        return torch.where(targets[:, None] < 0, 0.0, trust)
-
     def _logits(self, x: Tensor, y: Tensor, phase: Phase, generator: torch.Generator | None) -> Tensor:
-        """`log p(I) - L_I`, `(B, n + 1)`; at the posteriors' means where there is no generator."""
+        """`log p(I) - L_I`, `(B, n + 1)`, without what all have in common; at the posteriors' means without a generator."""
+        e, surplus = self._encoded(x, y, phase, generator)
+        fit = torch.addcmul(self._log_law(), self._squares(e, x, y), self._precision(), value=-1)
+        return torch.sub(fit, surplus, alpha=phase.beta)
+
+    def _held(self, x: Tensor, y: Tensor, targets: Tensor, phase: Phase, generator: torch.Generator) -> Tensor:
+        """`L_I - log p(I)`, `(B,)`, of targets without doubt: two decodings a pair instead of `2 n + 1`."""
+        e, surplus = self._encoded(x, y, phase, generator)
+        told = F.one_hot(targets, self.solution.n + 1).to(e)
+        (shared, before, after), own = e.chunk(3, 1), told[:, 1:] > 0
+        decoded = self.decoder(torch.cat([torch.where(own, before, shared), torch.where(own, after, shared)]))
+        square = F.mse_loss(decoded, torch.cat([x, y]), reduction="none").view(2, *x.shape).sum((0, 2))
+        rest = told * torch.sub(self._log_law(), surplus, alpha=phase.beta)
+        self._follow(told)
+        return torch.addcmul(-rest.sum(1), square, self._precision(), value=0.5)
+
+    def _encoded(self, x: Tensor, y: Tensor, phase: Phase, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """Encodings `(B, 3 n)`, drawn, and the posteriors' divergence from the prior under each target `(B, n + 1)`."""
         mean, log_spread = self._posteriors(x, y)
         spread = log_spread.exp()
         draw = None if generator is None else torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
         e = mean if draw is None else torch.addcmul(mean, spread, draw)
-        shared, before, _ = divergences(mean, spread, log_spread).chunk(3, 1)
-        moved = self._surprise(e, phase.blend) - log_spread.chunk(3, 1)[2] - 0.5
-        surplus = shared.sum(1, keepdim=True) + F.pad(before - shared + moved, (1, 0))
-        return self.log_prior - self._misfit(e, x, y) - phase.beta * surplus
+        pieces = [torch.addcmul(spread.square(), mean, mean), log_spread, self._density(e, phase.blend)]
+        return e, torch.addmm(self.constants, torch.cat(pieces, 1), self.nats)
 
     def _posteriors(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Means and logarithms of standard deviations `(B, 3 n)`: of what a pair shares, of x, of y."""
@@ -172,29 +184,43 @@ class NoiseModel(Autoencoder):
         mean, log_spread = torch.mm(both, self.views).chunk(2, 1)
         return mean, log_spread
 
-    def _misfit(self, e: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        r"""Negative log-likelihood `(B, n + 1)` under each target, without constants, of encodings `(B, 3 n)`.
+    def _squares(self, e: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        r"""Half the squared error of both observations `(B, n + 1)` under each target, of encodings `(B, 3 n)`.
 
-        Without a target both encodings are one, and :math:`|d - x|^2 + |d - y|^2 = 2 |d - (x + y)/2|^2 + |x - y|^2 / 2`.
+        Without a target both encodings are one, and with m halfway :math:`|d - x|^2 + |d - y|^2 = 2 |d - m|^2 + 2 |x - m|^2`.
         """
-        seen = torch.stack([(x + y) / 2, x, y], 1).index_select(1, self.sides)  # (B, 2 n + 1, width)
+        middle = torch.lerp(x, y, 0.5)
+        seen = torch.stack([middle, x, y], 1).index_select(1, self.sides)  # (B, 2 n + 1, width)
         decoded = self.decoder(e.index_select(1, self.numbers).view(-1, self.solution.n)).view_as(seen)
-        none = F.pad(0.5 * (x - y).square().sum(1, keepdim=True), (0, self.solution.n))
-        square = torch.addmm(none, (decoded - seen).square().sum(-1), self.terms)
-        return 0.5 * square * (-2 * self.log_sigma).exp() + 2 * x.shape[1] * self.log_sigma
+        apart = F.mse_loss(x, middle, reduction="none").sum(1, keepdim=True) * self.errors[0]
+        return torch.addmm(apart, F.mse_loss(decoded, seen, reduction="none").sum(-1), self.errors)
 
-    def _surprise(self, e: Tensor, blend: float) -> Tensor:
-        """Negative log-density `(B, n)`, without constants, of each coordinate after an intervention on it."""
-        n = self.solution.n
+    def _density(self, e: Tensor, blend: float) -> Tensor:
+        """Log-density `(B, n)`, without constants, of each coordinate after an intervention on it."""
         shared, _, after = e.chunk(3, 1)
-        variable, slope = self.solution(shared.expand(n, *shared.shape), after.T)
-        caused = (0.5 * variable.square() - slope).T
-        return caused if blend == 1 else torch.lerp(0.5 * after.square(), caused, blend)
+        if blend == 0:
+            return -0.5 * after.square()
+        variable, slope = self.solution(shared.expand(self.solution.n, *shared.shape), after.T)
+        caused = torch.addcmul(slope, variable, variable, value=-0.5).T
+        return caused if blend == 1 else torch.lerp(-0.5 * after.square(), caused, blend)
 
-    def _follow(self, logits: Tensor) -> None:
-        """The law of targets a step nearer to what the batch says."""
-        usage = torch.softmax(logits, 1).mean(0).clamp_min(RAREST).log()
-        self.log_prior.copy_(torch.log_softmax(torch.lerp(self.log_prior, usage, FOLLOWING), 0))
+    def _precision(self) -> Tensor:
+        return (-2 * self.log_sigma).exp()
+
+    def _log_law(self) -> Tensor:
+        return self.law.clamp_min(RAREST).log()
+
+    @torch.no_grad()
+    def _follow(self, shares: Tensor) -> None:
+        """The law of targets a step nearer to their shares `(B, n + 1)` in the pairs of the batch."""
+        self.law.lerp_(shares.mean(0), FOLLOWING)
+
+
+@cache
+def _beliefs(n: int, doubt: float) -> Tensor:
+    """Log-probabilities of targets that are told `(n + 2, n + 1)`, -1 (not told) in the first row, 0 in the second."""
+    told = torch.eye(n + 1, dtype=torch.bool)
+    return F.pad(torch.where(told, 1 - doubt, doubt / n).log(), (0, 0, 1, 0))
 
 
 def _hypotheses(n: int) -> dict[str, Tensor]:
@@ -204,12 +230,22 @@ def _hypotheses(n: int) -> dict[str, Tensor]:
         views: `(4 n, 6 n)`, from means and log-spreads of x, then of y, to means, then log-spreads, of shared, x and y.
         numbers: `((2 n + 1) n,)`, which of `3 n` coordinates an encoding has.
         sides: `(2 n + 1,)`, whether an encoding is held against the mean of x and y (0), x (1) or y (2).
-        terms: `(2 n + 1, n + 1)`, how often an encoding's squared error counts under each target.
+        errors: `(2 n + 1, n + 1)`, half of how often an encoding's squared error counts under each target.
+        nats: `(7 n, n + 1)`, how second moments and log-spreads of shared, x and y, and log-densities of y after an
+            intervention, enter the divergence under each target; constants: `(n + 1,)`, what they leave of it.
     """
     weights = torch.tensor([[0.5, 1.0, 0.0], [0.5, 0.0, 1.0]])  # of x and y in shared, x, y
     kinds = torch.eye(2)  # mean, log-spread
     views = torch.einsum("sv,kl,ij->skilvj", weights, kinds, torch.eye(n)).reshape(4 * n, 6 * n)
     sides = torch.tensor([0] + [1] * n + [2] * n)
-    own = torch.cat([torch.zeros(1, n), torch.eye(n), torch.eye(n)]).long()
-    terms = torch.cat([2 * F.one_hot(torch.zeros(1, dtype=torch.long), n + 1), *[torch.eye(n, n + 1).roll(1, 1)] * 2])
-    return {"views": views, "numbers": (own * sides[:, None] * n + torch.arange(n)).flatten(), "sides": sides, "terms": terms}
+    own = torch.eye(n, n + 1).roll(1, 1)
+    copied = torch.cat([torch.zeros(1, n), torch.eye(n), torch.eye(n)]).long()
+    none, still = F.one_hot(torch.zeros(1, dtype=torch.long), n + 1), 1 - own
+    return {
+        "views": views,
+        "numbers": (copied * sides[:, None] * n + torch.arange(n)).flatten(),
+        "sides": sides,
+        "errors": torch.cat([none, 0.5 * own, 0.5 * own]),
+        "nats": torch.cat([0.5 * still, 0.5 * own, 0 * own, -still, -own, -own, -own]),
+        "constants": -0.5 * (n + own.sum(0)),
+    }

@@ -25,6 +25,7 @@ class Bent(nn.Module):
         last = LAST * _uniform(hidden[-1], (hidden[-1], outputs), generator)
         self.weights = _parameters([torch.cat([straight, weights[0]], -1), *weights[1:], last])
         self.biases = _parameters([torch.cat([offset, biases[0]]), *biases[1:]])
+        self.layers = list(self.weights), list(self.biases)
 
     @property
     def straight(self) -> tuple[Tensor, Tensor]:
@@ -33,7 +34,7 @@ class Bent(nn.Module):
         return self.weights[0][:, :outputs], self.biases[0][:outputs]
 
     def forward(self, x: Tensor) -> Tensor:
-        return _bent(x, list(self.weights), list(self.biases))
+        return _bent(x, *self.layers)
 
 
 class MaskedNetworks(nn.Module):
@@ -50,11 +51,12 @@ class MaskedNetworks(nn.Module):
         first = torch.cat([torch.zeros(n, n, outputs), weights[0]], -1)
         self.weights = _parameters([first, *weights[1:], torch.zeros(n, hidden[-1], outputs)])
         self.biases = _parameters([torch.zeros(n, 1, outputs + hidden[0]), *(torch.zeros(n, 1, width) for width in hidden[1:])])
+        self.layers = list(self.weights), list(self.biases)
         self.register_buffer("others", (1 - torch.eye(n))[:, None])
 
     def forward(self, e: Tensor, which: slice | None = None) -> Tensor:
         """`(k, N, n) -> (k, N, outputs)`, network by network; k = n, or as many as `which` picks."""
-        weights, biases = ([picked(one, which) for one in of] for of in (self.weights, self.biases))
+        weights, biases = ([picked(one, which) for one in of] for of in self.layers)
         return _bent(e * picked(self.others, which), weights, biases)
 
 
@@ -67,7 +69,7 @@ def _bent(x: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Ten
     """One network of `(N, inputs)`, or k of `(k, N, inputs)`; the last layer has no offset of its own."""
     product = torch.addmm if x.ndim == 2 else torch.baddbmm
     outputs, first = weights[-1].shape[-1], product(biases[0], x, weights[0])
-    straight, h = first.split([outputs, first.shape[-1] - outputs], -1)
+    straight, h = first.split_with_sizes([outputs, first.shape[-1] - outputs], -1)
     for weight, bias in zip(weights[1:-1], biases[1:], strict=True):
         h = product(bias, F.silu(h), weight)
     return product(straight, F.silu(h), weights[-1])

@@ -32,10 +32,6 @@ class Solution(nn.Module, ABC):
     def invert(self, value: Tensor, e: Tensor, which: slice | None = None) -> Tensor:
         """Own noises `(k, N)` that give values `(k, N)` beside the others of `e (k, N, n)`."""
 
-    def penalty(self) -> Tensor | float:
-        """What training adds to its objective, in nats a pair."""
-        return 0.0
-
     def solve(self, e: Tensor) -> Tensor:
         """All variables `(N, n)` of noises `(N, n)`."""
         return self(e.expand(self.n, *e.shape), e.T)[0].T
@@ -61,7 +57,7 @@ class Identity(Solution):
 
 
 class Affine(Solution):
-    r""":math:`z_i = (e_i - a(e_{\setminus i})) \exp(-b(e_{\setminus i}))`."""
+    r""":math:`z_i = (e_i + a(e_{\setminus i})) \exp(b(e_{\setminus i}))`."""
 
     def __init__(self, n: int, hidden: Sequence[int], generator: torch.Generator) -> None:
         super().__init__(n)
@@ -69,15 +65,15 @@ class Affine(Solution):
 
     def forward(self, e: Tensor, own: Tensor, which: slice | None = None) -> tuple[Tensor, Tensor]:
         shift, log_scale = self.networks(e, which).unbind(-1)
-        return (own - shift) * torch.exp(-log_scale), -log_scale
+        return (own + shift) * log_scale.exp(), log_scale
 
     def invert(self, value: Tensor, e: Tensor, which: slice | None = None) -> Tensor:
         shift, log_scale = self.networks(e, which).unbind(-1)
-        return value * log_scale.exp() + shift
+        return value * torch.exp(-log_scale) - shift
 
 
 class Spline(Solution):
-    r""":math:`z_i = (h(e_i) - a) \exp(-b)`, h an increasing rational-quadratic spline; all of it of :math:`e_{\setminus i}`.
+    r""":math:`z_i = (h(e_i) + a) \exp(b)`, h an increasing rational-quadratic spline; all of it of :math:`e_{\setminus i}`.
 
     References: Durkan et al. 2019, arXiv 1906.04032.
     """
@@ -90,11 +86,11 @@ class Spline(Solution):
     def forward(self, e: Tensor, own: Tensor, which: slice | None = None) -> tuple[Tensor, Tensor]:
         shift, log_scale, spline = self._given(e, which)
         bent, slope = spline.call_and_ladj(own)
-        return (bent - shift) * torch.exp(-log_scale), slope - log_scale
+        return (bent + shift) * log_scale.exp(), slope + log_scale
 
     def invert(self, value: Tensor, e: Tensor, which: slice | None = None) -> Tensor:
         shift, log_scale, spline = self._given(e, which)
-        return spline.inv(value * log_scale.exp() + shift)
+        return spline.inv(value * torch.exp(-log_scale) - shift)
 
     def _given(self, e: Tensor, which: slice | None) -> tuple[Tensor, Tensor, Any]:
         found = self.networks(e, which)
