@@ -8,9 +8,9 @@
 Linear additive-noise models: n = 2 a chain and the empty graph, else an edge between each pair with probability 1/2; weights
 `+-(1 + 0.3 N(0, 1))`, noises and intervened values N(0, 1), targets uniform on none and each variable; `x = R z` with R from
 the Haar law of SO(n), or a flow into R^32. Steps are all that are taken: where targets are found first, the 2,500 steps of that
-are among them. 100,000 pairs to train on; 10,000 others judge. The graph is that of `graph_by_dependence` on found variables
-and targets. Counterfactual error: x after, predicted from x, the target found and one number, what the target's latent
-variable became, relative to the spread of x after. Results are kept in `docs/results/causal-learning.csv`, a row a training.
+are among them. 100,000 pairs to train on; 10,000 others judge, and give the graph (`Learned.graph`). Counterfactual error: x
+after, predicted from x, the target found and one number, what the target's latent variable became, relative to the spread of x
+after. Results are kept in `docs/results/causal-learning.csv`, a row a training.
 """
 
 import argparse
@@ -33,10 +33,10 @@ from egregium.causal import (
     Orthogonal,
     Pairs,
     fit,
-    graph_by_dependence,
     linear_oracle,
     score,
 )  # fmt: skip
+from egregium.causal.learning import Learned
 from egregium.causal.learning.by_direction import STEPS_IN_ALL
 from egregium.causal.learning.methods import METHODS
 from egregium.causal.learning.schedule import Targeted
@@ -72,10 +72,9 @@ class Trial:
 
 @dataclass(frozen=True)
 class Found:
-    """Variables before and after, targets and predictions of x after, of judging pairs."""
+    """Variables, targets and predictions of x after, of judging pairs."""
 
     z: Tensor
-    z_after: Tensor
     targets: Tensor
     predicted: Tensor
 
@@ -131,7 +130,6 @@ def judged(one: Trial, number: int, judging: int) -> dict[str, str]:
     except EgregiumError as error:
         return dict.fromkeys(SCORES, "nan") | {"remark": str(error).split(":")[0][:60]}
     seconds = time.process_time() - start
-    graph = graph or graph_of(found.z, found.z_after, found.targets)
     scores = score(
         test.z,
         found.z,
@@ -158,13 +156,12 @@ def by_training(one: Trial, training: Pairs, test: Pairs) -> tuple[Found, DAG | 
     noise, noise_after = learned.noise(test.x), learned.noise(test.x_after)
     moved = targets[:, None] == torch.arange(1, one.n + 1)
     predicted = learned.decode_noise(torch.where(moved, noise_after, noise))
-    return Found(learned.encode(test.x), learned.encode(test.x_after), targets, predicted), None
+    return Found(learned.encode(test.x), targets, predicted), graph_of(learned, test, targets)
 
 
 def by_oracle(training: Pairs, test: Pairs) -> tuple[Found, DAG]:
     """What the closed form finds; its targets are those of training pairs, so that those of the judging ones are its own."""
     oracle = linear_oracle(training.x, training.x_after)
-    z, z_after = oracle.encode(test.x), oracle.encode(test.x_after)
     noise = torch.linalg.pinv(oracle.directions)
     change = (test.x_after - test.x) @ noise.T
     largest = change.abs().argmax(1)
@@ -172,13 +169,13 @@ def by_oracle(training: Pairs, test: Pairs) -> tuple[Found, DAG]:
     targets = torch.where(none, 0, largest + 1)
     moved = targets[:, None] == torch.arange(1, oracle.n + 1)
     predicted = test.x + (change * moved) @ oracle.directions.T
-    return Found(z, z_after, targets, predicted), oracle.graph
+    return Found(oracle.encode(test.x), targets, predicted), oracle.graph
 
 
-def graph_of(z: Tensor, z_after: Tensor, targets: Tensor) -> DAG | None:
-    """By dependence; none where variables or targets are too poor for the tests."""
+def graph_of(learned: Learned, test: Pairs, targets: Tensor) -> DAG | None:
+    """None where variables or targets are too poor for the tests."""
     try:
-        return graph_by_dependence(z, z_after, targets).graph
+        return learned.graph(test.x, test.x_after, targets=targets)
     except EgregiumError:
         return None
 

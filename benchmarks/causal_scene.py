@@ -6,7 +6,7 @@
 
 Pairs of 64 x 64 pictures of four causal variables, before and after nothing or a perfect intervention N(0, 1) on one of them,
 equally likely; the same for all seeds of the training. Networks see the first principal components. Trained once from pairs
-alone, once with the targets given. Judged on other pairs; the graph is that of `graph_by_dependence`; counterfactual error: of
+alone, once with the targets given. Judged on other pairs; the graph is that of `Learned.graph`; counterfactual error: of
 pictures had one variable, each in turn, been set to 1.5 or -1.5, against the truth, relative to the spread of the pictures.
 Results are kept in `docs/results/causal-scene.csv`, a row a training.
 """
@@ -77,8 +77,8 @@ def sampled(model: LatentCausalModel, number: int, generator: torch.Generator) -
 @torch.no_grad()
 def judged(model: LatentCausalModel, learned: Learned, test: Pairs) -> dict[str, str]:
     """The scores of one training."""
-    z, z_after, targets = learned.encode(test.x), learned.encode(test.x_after), learned.targets(test.x, test.x_after)
-    graph = graph_of(z, z_after, targets)
+    z, targets = learned.encode(test.x), learned.targets(test.x, test.x_after)
+    graph = graph_of(learned, test, targets)
     graphs = None if graph is None else (model.scm.graph, graph)
     scores = score(test.z, z, graphs=graphs, targets=(named(test.targets), targets))
     truth, found = counterfactuals(model, learned, graph, scores.alignment, test.x[:200], test.z[:200])
@@ -109,7 +109,7 @@ def plot(model: LatentCausalModel, learned: Learned, test: Pairs, file: Path) ->
     from matplotlib.figure import Figure
 
     z = learned.encode(test.x)
-    graph = graph_of(z, learned.encode(test.x_after), learned.targets(test.x, test.x_after))
+    graph = graph_of(learned, test, learned.targets(test.x, test.x_after))
     alignment, x = score(test.z, z).alignment, test.x[:SHOWN]
     truth, found = counterfactuals(model, learned, graph, alignment, x, test.z[:SHOWN])
     truth, found = (one.unflatten(0, (model.n, len(VALUES), SHOWN))[:, 1] for one in (truth, found))

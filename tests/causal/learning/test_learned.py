@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from egregium.causal import DAG, SCM
+from egregium.causal import DAG, SCM, graph_by_dependence
 from egregium.causal.learning import ELCM, ILCM, BetaVAE
 from egregium.causal.learning.mechanisms import LearnedMechanism
 from egregium.causal.learning.solutions import Affine
@@ -42,6 +42,17 @@ def test_its_latent_causal_model_decodes_as_it_does(kind, small, trained) -> Non
     torch.testing.assert_close(model.decoder(z).float(), found.decode_noise(e), atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(model.scm.abduct(model.encode(small.x[:20])).float(), e, atol=1e-4, rtol=1e-4)
     assert len(model.sample(7, generator=torch.Generator().manual_seed(0))) == 7
+
+
+def test_its_graph_is_what_samples_and_solution_functions_show(small, trained) -> None:
+    """Of a model that knows of no causes, what samples show."""
+    for kind in (ILCM, BetaVAE):
+        found, pairs = trained(kind), (small.x, small.x_after)
+        z, z_after = map(found.encode, pairs)
+        shown = graph_by_dependence(z, z_after, small.targets).graph
+        assert shown.edges
+        assert found.graph(*pairs, targets=small.targets, tolerance=0.0) == shown
+        assert found.graph(*pairs, targets=small.targets, tolerance=1e9) == (DAG.empty(2) if kind is ILCM else shown)
 
 
 def test_its_model_is_its_own(trained, small) -> None:
