@@ -48,6 +48,24 @@ def test_noise_is_found_exactly_and_causes_come_first(pairs) -> None:
     assert torch.equal(found.weights != 0, found.graph.adjacency)
 
 
+@pytest.mark.parametrize("ambient", [4, 9])
+def test_weights_of_orthogonal_mixing_are_exact(pairs, ambient: int) -> None:
+    truth = pairs(WEIGHTS, 600)
+    rotation = 3 * torch.linalg.qr(mixing(ambient, 4)).Q
+    x, x_after = truth.z @ rotation.T, truth.z_after @ rotation.T
+    found = linear_oracle(x, x_after, orthogonal=True)
+    columns = torch.nn.functional.normalize(found.mixing, dim=0)
+    torch.testing.assert_close(columns.T @ columns, torch.eye(4, dtype=torch.float64))
+    here = spearman_mcc(truth.z, found.latents)
+    assert here.mcc == pytest.approx(1) and structural_hamming_distance(truth.graph, here.graph(found.graph)) == 0
+    torch.testing.assert_close(found.encode(x).std(0), found.latents.std(0))
+
+
+def test_mixing_that_is_not_orthogonal_is_found_out(pairs) -> None:
+    with pytest.raises(ModelError, match="orthogonal"):
+        solved(pairs(WEIGHTS, 6000), orthogonal=True)
+
+
 def test_weights_agree_up_to_the_scale_of_each_noise(pairs) -> None:
     truth = pairs(WEIGHTS, 6000)
     found, _, _ = solved(truth)

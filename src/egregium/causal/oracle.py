@@ -7,7 +7,7 @@ from torch import Tensor
 
 from egregium.causal.checks import require_samples
 from egregium.causal.dag import DAG
-from egregium.causal.linear_mechanisms import LinearMechanisms, Moments, fit_mechanisms, total_effects
+from egregium.causal.linear_mechanisms import LinearMechanisms, Moments, exact_mechanisms, fit_mechanisms, total_effects
 from egregium.causal.lines import Lines, find_lines
 from egregium.errors import ModelError, OptionError, ShapeError, TensorError
 from egregium.spaces.points import require_points
@@ -27,7 +27,8 @@ class LinearOracle:
         noise: `(N, n)` of the pairs before; each has standard deviation 1.
         latents: `(N, n)` before, in units of their noises: the causal variables up to sign and scale.
         weights: `(n, n)` as `SCM.linear` takes them, entry (i, j) the weight of variable i in its child j, 0 without an edge.
-        standard_errors: `(n, n)` of the weights; without an edge, of the weight that it would have if it alone were added.
+        standard_errors: `(n, n)` of the weights; without an edge, of the weight that it would have if it alone were added;
+            0 for orthogonal mixing.
         graph: an edge for each weight that is `threshold` standard errors from 0.
         threshold: that number.
     """
@@ -82,7 +83,13 @@ class LinearOracle:
 
 
 def linear_oracle(
-    x: Tensor, x_after: Tensor, *, n: int | None = None, threshold: float = THRESHOLD, rtol: float | None = None
+    x: Tensor,
+    x_after: Tensor,
+    *,
+    n: int | None = None,
+    threshold: float = THRESHOLD,
+    rtol: float | None = None,
+    orthogonal: bool = False,
 ) -> LinearOracle:
     r"""Causal variables, graph and weights from pairs of observations, when mixing and mechanisms are linear, in closed form.
 
@@ -105,11 +112,15 @@ def linear_oracle(
         threshold: standard errors from which a weight is an edge. At 4 a missing edge is taken for one with probability 6e-5:
             for all n (n - 1) / 2 of them 0.3 % at n = 10, 2.7 % at n = 30.
         rtol: error of the observations, relative to their norms; by default rounding, 64 eps of their dtype.
+        orthogonal: R is known to have orthonormal columns, up to one factor. Weights and variables then follow from the inner
+            products of the columns of B without sampling error, once samples have told the causal order; an edge is a weight
+            above the square root of `rtol`.
 
     Cost: O(N n (D + n)) operations, and those of `fit_mechanisms`.
 
     Raises: `ShapeError`, `TensorError` (NaN, too few pairs of a target), `OptionError`; `ModelError` where the differences lie
-    on no n independent lines, as after nonlinear mixing, or where observations vary where no intervention moves them.
+    on no n independent lines, as after nonlinear mixing, where observations vary where no intervention moves them, or where
+    samples contradict `orthogonal`.
 
     References: the setting is that of Brehmer et al. 2022 (arXiv 2203.16437), who proved that it is identifiable.
 
@@ -139,6 +150,8 @@ def linear_oracle(
     noise = noise / scale
     moved = (after @ encoder.T / scale).gather(1, lines.line.clamp_min(0)[:, None])[:, 0]
     found = fit_mechanisms(Moments.from_pairs(noise, moved, lines.line), threshold)
+    if orthogonal:
+        found = exact_mechanisms(lines.directions * scale, found, rtol**0.5)
     return _ordered(lines, offset, noise, scale, found, threshold, like=x)
 
 
