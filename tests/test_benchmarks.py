@@ -151,7 +151,7 @@ def test_causal_learning(benchmark, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_causal_scene(benchmark, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     benchmark("causal_scene").main(["--quick", "--plot", str(tmp_path / "sheet.png")])
-    assert "| known   | 1" in capsys.readouterr().out
+    assert "| known           | 1" in capsys.readouterr().out
     assert (tmp_path / "sheet.png").stat().st_size > 10_000
 
 

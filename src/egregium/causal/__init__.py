@@ -22,6 +22,7 @@ from egregium.causal.learning import (
     DisentanglementVAE,
     Learned,
     fit,
+    fit_best,
     load_learned,
     save_learned,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "dci",
     "find_isomorphism",
     "fit",
+    "fit_best",
     "graph_by_dependence",
     "graph_by_solution",
     "graph_edit_distance",

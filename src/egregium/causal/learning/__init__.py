@@ -10,6 +10,7 @@ from egregium.causal.learning.ivae import IVAE
 from egregium.causal.learning.learned import Learned
 from egregium.causal.learning.method import Method, PairModel
 from egregium.causal.learning.methods import METHODS
+from egregium.causal.learning.starts import fit_best
 from egregium.causal.learning.training import fit
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Method",
     "PairModel",
     "fit",
+    "fit_best",
     "load_learned",
     "save_learned",
 ]
