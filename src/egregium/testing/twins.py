@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from zlib import crc32
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 HIDDEN = 24
@@ -119,11 +120,16 @@ class Diffeomorphism:
 
 @dataclass(frozen=True, eq=False)
 class _Coupling:
+    """`y = z' exp(s(z')) + t(z')` of rotated `z'`: s and t read the first half of it, and are zero there.
+
+    The zeros stand in the weights, not in slices of z, which would make derivatives several times as dear.
+    """
+
     rotation: Tensor
     inner: Tensor
     bias: Tensor
-    outer: Tensor
-    kept: int
+    scales: Tensor
+    shifts: Tensor
 
     @staticmethod
     def drawn(d: int, strength: float, generator: torch.Generator) -> "_Coupling":
@@ -132,25 +138,25 @@ class _Coupling:
 
         kept, hidden = d // 2, 8
         rotation = torch.linalg.qr(normal(d, d)).Q
-        return _Coupling(rotation, normal(kept, hidden), normal(hidden), strength * normal(hidden, 2 * (d - kept)) / 2, kept)
+        inner, bias = F.pad(normal(kept, hidden), (0, 0, 0, d - kept)), normal(hidden)
+        scales, shifts = (F.pad(w, (kept, 0)) for w in (strength * normal(hidden, 2 * (d - kept)) / 2).chunk(2, -1))
+        return _Coupling(rotation, inner, bias, scales, shifts)
 
-    def _shift(self, a: Tensor) -> tuple[Tensor, Tensor]:
-        scale, shift = (torch.tanh(a @ self.inner.to(a) + self.bias.to(a)) @ self.outer.to(a)).chunk(2, -1)
-        return torch.tanh(scale), shift
+    def _shift(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        read = torch.tanh(F.linear(z, self.inner.to(z).mT, self.bias.to(z)))
+        return torch.tanh(read @ self.scales.to(z)), read @ self.shifts.to(z)
 
     def forward(self, z: Tensor) -> Tensor:
         z = z @ self.rotation.to(z)
-        a, c = z[..., : self.kept], z[..., self.kept :]
-        scale, shift = self._shift(a)
-        return torch.cat([a, c * scale.exp() + shift], -1)
+        scale, shift = self._shift(z)
+        return z * scale.exp() + shift
 
     def inverse(self, y: Tensor) -> Tensor:
-        a, c = y[..., : self.kept], y[..., self.kept :]
-        scale, shift = self._shift(a)
-        return torch.cat([a, (c - shift) * (-scale).exp()], -1) @ self.rotation.to(y).mT
+        scale, shift = self._shift(y)
+        return ((y - shift) * (-scale).exp()) @ self.rotation.to(y).mT
 
     def log_det(self, z: Tensor) -> Tensor:
-        return self._shift((z @ self.rotation.to(z))[..., : self.kept])[0].sum(-1)
+        return self._shift(z @ self.rotation.to(z))[0].sum(-1)
 
 
 def twin(decoder: Callable[[Tensor], Tensor], a: Diffeomorphism) -> Callable[[Tensor], Tensor]:
