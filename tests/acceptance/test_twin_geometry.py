@@ -181,9 +181,11 @@ def agreement(twins: Twins, pairs: int, clouds: dict[str, Measure]) -> Agreement
 
 def _worst(measure: Measure, drawn: list[Drawn], rows: Tensor, scale: Tensor | None = None) -> float:
     """Largest difference from the first parametrisation in these rows, relative to the size there or to `scale`."""
+    if not rows.any():
+        return 0.0
     value = torch.stack([measure(at) for at in drawn])[:, rows]
     scale = value[0].norm(dim=-1) if scale is None else scale[rows]
-    return float(((value - value[0]).norm(dim=-1) / scale).max()) if rows.any() else 0.0
+    return float(((value - value[0]).norm(dim=-1) / scale).max())
 
 
 def test_twins_agree() -> None:

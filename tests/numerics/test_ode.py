@@ -30,12 +30,19 @@ def test_exact_solutions_are_met_to_the_tolerance(rtol: float) -> None:
     assert (flow.status == Status.CONVERGED).all()
 
 
-def test_states_at_uniform_times() -> None:
-    start = circles([3.0, 0.0])
-    flow = integrate(turning, start, plain, rtol=1e-10, segments=7)
-    t = torch.linspace(0, 1, 8, dtype=torch.float64)
-    torch.testing.assert_close(flow.states[0, :, 0], (3 * t).cos(), rtol=0, atol=1e-8)
-    assert torch.equal(flow.states[1, :, 0], torch.ones(8, dtype=torch.float64))
+@pytest.mark.parametrize("rtol", [1e-4, 1e-10])
+@pytest.mark.parametrize("segments", [2, 7, 100])
+def test_states_at_uniform_times(segments: int, rtol: float) -> None:
+    start = circles([3.0, 20.0, 0.0])
+    flow = integrate(turning, start, plain, rtol=rtol, segments=segments)
+    t = torch.linspace(0, 1, segments + 1, dtype=torch.float64)
+    assert (flow.states[..., 0] - (start[:, 2:] * t).cos()).abs().max() <= rtol * float(flow.steps.max())
+    assert torch.equal(flow.states[2, :, 0], torch.ones(segments + 1, dtype=torch.float64))
+
+
+def test_many_uniform_times_take_no_more_steps_than_few() -> None:
+    few, many = (integrate(turning, circles([3.0]), plain, rtol=1e-6, segments=segments) for segments in (2, 100))
+    assert few.steps == many.steps < 10
 
 
 def test_the_order_is_eight() -> None:

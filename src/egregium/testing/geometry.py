@@ -10,7 +10,6 @@ a space says of itself is held against its own metric, by differences, and again
 >>> require(geodesic_breaches(Hyperbolic(2), z), curvature_breaches(Hyperbolic(2), z))
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -125,21 +124,16 @@ def _integral(space: Space, a: Tensor, b: Tensor, c: Tensor, options: dict[str, 
     """Of the curvature over triangles, swept by the geodesics from a to the side opposite."""
     side = connect(space, b, c, **options)
     nodes, weights = gauss_legendre(NODES, a)
+    s, t = torch.cartesian_prod(nodes, nodes).unbind(-1)
 
-    def swept(s: float, t: float) -> Tensor:
-        return exp(space, a, t * log(space, a, side(s), **options), **_shooting(options))
+    def swept(s: Tensor, t: Tensor) -> Tensor:
+        ends = side(s)
+        start = a[:, None].expand_as(ends)
+        return exp(space, start, t[:, None] * log(space, start, ends, **options), **_shooting(options))
 
-    total = torch.zeros_like(a[:, 0])
-    for s, first in zip(nodes.tolist(), weights.tolist(), strict=True):
-        for t, second in zip(nodes.tolist(), weights.tolist(), strict=True):
-            point = swept(s, t)
-            across = _difference(lambda s, t=t: swept(s, t), s)
-            along = _difference(lambda t, s=s: swept(s, t), t)
-            gram = torch.stack([space.inner(point, u, v) for u in (across, along) for v in (across, along)], -1)
-            element = torch.linalg.det(gram.unflatten(-1, (2, 2))).clamp_min(0).sqrt()
-            total = total + first * second * element * 0.5 * curvature.scalar(space, point)
-    return total
-
-
-def _difference(curve: Callable[[float], Tensor], t: float) -> Tensor:
-    return (curve(t + STEP) - curve(t - STEP)) / (2 * STEP)
+    point = swept(s, t)  # (N, NODES^2, width)
+    across = (swept(s + STEP, t) - swept(s - STEP, t)) / (2 * STEP)
+    along = (swept(s, t + STEP) - swept(s, t - STEP)) / (2 * STEP)
+    gram = torch.stack([space.inner(point, u, v) for u in (across, along) for v in (across, along)], -1)
+    element = torch.linalg.det(gram.unflatten(-1, (2, 2))).clamp_min(0).sqrt()
+    return (0.5 * element * curvature.scalar(space, point)) @ torch.outer(weights, weights).flatten()
