@@ -122,13 +122,15 @@ def test_holonomy_is_the_angle_excess(name: str) -> None:
     surface = SURFACES[name]
     space, corners = Pullback(surface.decode, dim=2), surface.points(15).chunk(3)
     v = w = torch.randn(5, 2, generator=torch.Generator().manual_seed(1)).double()
+    here, after, last = (torch.cat([corners[(k + shift) % 3] for k in range(3)]) for shift in range(3))
+    sides = connect(space, here, after, rtol=1e-8)
     for k in range(3):
-        w = transport(space, connect(space, corners[k], corners[(k + 1) % 3], rtol=1e-8), w, rtol=1e-8)
+        w = transport(space, sides[5 * k : 5 * k + 5], w, rtol=1e-8)
     frame = space.frame(corners[0])
-    before, after = (torch.linalg.solve(frame, x[..., None])[..., 0] for x in (v, w))
-    turned = torch.atan2(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0], (before * after).sum(-1))
+    v, w = (torch.linalg.solve(frame, x[..., None])[..., 0] for x in (v, w))
+    turned = torch.atan2(v[:, 0] * w[:, 1] - v[:, 1] * w[:, 0], (v * w).sum(-1))
     turned = turned * torch.linalg.det(frame).sign()
-    angles = [angle(space, corners[k], corners[(k + 1) % 3], corners[(k + 2) % 3], rtol=1e-10) for k in range(3)]
+    angles = angle(space, here, after, last, rtol=1e-10).chunk(3)
     a, b, c = corners
     side = torch.sign((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0])
     wrong = torch.remainder(turned - side * (sum(angles) - torch.pi) + torch.pi, 2 * torch.pi) - torch.pi

@@ -93,7 +93,7 @@ def require(found: Comparison, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("dtype", LINES, ids=str)
 def test_twins_agree(dtype: torch.dtype) -> None:
-    found = compare(Twins.drawn(2, 10, 0, 2, dtype), 3, LINES[dtype][0], dtype)
+    found = compare(Twins.drawn(2, 10, 0, 1, dtype), 3, LINES[dtype][0], dtype)
     require(found, dtype)
     assert found.unshared == 0
 

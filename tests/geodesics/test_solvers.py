@@ -121,7 +121,7 @@ def test_shooting_confirms_what_the_energy_says(immersion: Immersion) -> None:
 
 def test_goals_that_are_missed_are_approached_by_halves() -> None:
     """From one side of a folded decoder to the other, alone and in a batch."""
-    z0, z1 = 2 * torch.randn(2, 6, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    z0, z1 = torch.randn(2, 6, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     problem = Problem.between(cast(ImmersedSpace, Pullback(random_decoder(2, 10, 1), dim=2)), z0, z1)[:2]
     found = solved(Shooting(), problem, 1e-2)
     assert (found.status == Status.CONVERGED).all() and found.steps.max() > 3

@@ -55,12 +55,12 @@ def test_small_and_straight_angles_keep_their_digits() -> None:
 def test_angles_and_logarithms_are_invariant() -> None:
     a = Diffeomorphism(2, seed=4)
     there = Pullback(twin(DECODER, a), dim=2)
-    here = angle(SPACE, Z, Z1, Z2, rtol=1e-8)
-    moved = angle(there, a.forward(Z), a.forward(Z1), a.forward(Z2), rtol=1e-8)
+    here = angle(SPACE, Z, Z1, Z2, rtol=1e-6)
+    moved = angle(there, a.forward(Z), a.forward(Z1), a.forward(Z2), rtol=1e-6)
     torch.testing.assert_close(moved, here, rtol=0, atol=1e-4)
-    block = torch.stack([torch.func.jacrev(a.forward)(row) for row in Z])
-    expected = (block @ log(SPACE, Z, Z1, rtol=1e-8)[..., None])[..., 0]
-    torch.testing.assert_close(log(there, a.forward(Z), a.forward(Z1), rtol=1e-8), expected, rtol=1e-3, atol=1e-3)
+    block = torch.stack([torch.func.jacrev(a.forward)(row) for row in Z[:2]])
+    expected = (block @ log(SPACE, Z[:2], Z1[:2], rtol=1e-6)[..., None])[..., 0]
+    torch.testing.assert_close(log(there, a.forward(Z[:2]), a.forward(Z1[:2]), rtol=1e-6), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_scaling_changes_no_angle() -> None:

@@ -50,11 +50,11 @@ def test_the_norm_of_the_logarithm_is_the_distance() -> None:
 def test_both_are_invariant_under_reparametrisation() -> None:
     f, a = random_decoder(3, 9, 0), Diffeomorphism(3, seed=1)
     here, there = Pullback(f, dim=3), Pullback(twin(f, a), dim=3)
-    z, v = torch.randn(2, 8, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    z, v = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     jacobian = torch.func.vmap(torch.func.jacrev(lambda p: a.forward(p[None])[0]))(z)
     w = (jacobian @ v[..., None])[..., 0]
     torch.testing.assert_close(
-        there.ambient(exp(there, a.forward(z), w, rtol=1e-8)), here.ambient(exp(here, z, v, rtol=1e-8)), rtol=0, atol=1e-5
+        there.ambient(exp(there, a.forward(z), w, rtol=1e-7)), here.ambient(exp(here, z, v, rtol=1e-7)), rtol=0, atol=1e-5
     )
 
 

@@ -33,8 +33,9 @@ def solid_angle(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
 def test_holonomy_around_a_triangle_is_the_integral_of_curvature() -> None:
     a, b, c = triangle(5)
     v = w = normal(5, 2)
-    for start, end in ((a, b), (b, c), (c, a)):
-        w = transport(SPACE, connect(SPACE, start, end, rtol=1e-9), w, rtol=1e-9)
+    sides = connect(SPACE, torch.stack([a, b, c]), torch.stack([b, c, a]), rtol=1e-9)
+    for k in range(3):
+        w = transport(SPACE, sides[k], w, rtol=1e-9)
     block = SPACE.jacobian(a)
     before, after = (block @ v[..., None])[..., 0], (block @ w[..., None])[..., 0]
     outward = SPHERE.decode(a)
@@ -49,9 +50,9 @@ def test_inner_products_are_kept_and_tangents_stay_tangents(d: int, ambient: int
     space = Pullback(random_decoder(d, ambient, 0), dim=d)
     z0, z1, u = normal(3, 3, d)
     g = connect(space, z0, z1, rtol=1e-6)
-    v = log(space, z0, z1, rtol=1e-8)
+    v = log(space, z0, z1, rtol=1e-6)
     twice = torch.arange(3).repeat(2)
-    tangent, carried = transport(space, g[twice], torch.cat([v, u]), rtol=1e-7).chunk(2)
+    tangent, carried = transport(space, g[twice], torch.cat([v, u]), rtol=1e-6).chunk(2)
     size = space.norm(z0, u) * g.length
     assert ((space.inner(z0, u, v) - space.inner(z1, carried, tangent)).abs() / size).max() < 1e-9
     assert (space.norm(z1, tangent - _final(space, z0, v)) / g.length).max() < 1e-5
@@ -60,7 +61,7 @@ def test_inner_products_are_kept_and_tangents_stay_tangents(d: int, ambient: int
 def _final(space: Pullback, z: Tensor, v: Tensor) -> Tensor:
     """Velocity at time 1, by symmetric differences of the exponential."""
     h = 1e-4
-    ahead, behind = exp(space, z.expand(2, -1, -1), torch.stack([(1 + h) * v, (1 - h) * v]), rtol=1e-10)
+    ahead, behind = exp(space, z.expand(2, -1, -1), torch.stack([(1 + h) * v, (1 - h) * v]), rtol=1e-9)
     return (ahead - behind) / (2 * h)
 
 
