@@ -93,8 +93,8 @@ def normal(seed: int, sources: int, targets: int) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("name", ["off centre", "deceiving"])
 def test_two_ways_round_a_hill(name: str) -> None:
-    """40 pairs."""
-    found = judged(LANDSCAPES[name], *across(10), (64, 128, 0.8))
+    """20 pairs."""
+    found = judged(LANDSCAPES[name], *across(5), (64, 128, 0.8))
     print(f"\nacceptance 4, hills {name}: {found}")
     assert found.g.ok.all() and found.comparable.mean() >= 0.5
     assert found.wrong == 0
@@ -233,10 +233,12 @@ def test_a_relu_decoder() -> None:
 
 
 def test_logarithms_of_a_relu_decoder_are_as_long_as_the_distance_or_nan() -> None:
-    space, (z0, z1) = Pullback(kinked(), dim=2), torch.randn(2, 20, 2, generator=torch.Generator().manual_seed(1)).double()
+    """Of these six pairs two close."""
+    ends = torch.randn(2, 20, 2, generator=torch.Generator().manual_seed(1)).double()
+    space, (z0, z1) = Pullback(kinked(), dim=2), ends[:, :6]
     g, v = connect(space, z0, z1, on_fail="mark"), log(space, z0, z1, on_fail="mark")
     closed = torch.isfinite(v).all(-1)
-    assert not closed.any() or (space.norm(z0[closed], v[closed]) / g.length[closed] - 1).abs().max() <= LINE
+    assert closed.any() and (space.norm(z0[closed], v[closed]) / g.length[closed] - 1).abs().max() <= LINE
 
 
 DIFFEOMORPHISM = Diffeomorphism(2, seed=0)

@@ -7,6 +7,7 @@ metric's own norm: all of them are the same in every parametrisation.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import pytest
 import torch
@@ -50,6 +51,11 @@ class Drawn:
         """Tangent vectors in data space."""
         return (self.space.jacobian(z) @ v[..., None])[..., 0]
 
+    @cached_property
+    def end(self) -> Tensor:
+        """Where u leads."""
+        return exp(self.space, self.z0, self.u, rtol=RTOL)
+
     @property
     def images(self) -> Tensor:
         return self.space.ambient(self.g(torch.linspace(0, 1, 33, dtype=torch.float64)))
@@ -64,7 +70,7 @@ def logarithm(at: Drawn) -> Tensor:
 
 def exponential(at: Drawn) -> Tensor:
     """Of u, as displacement."""
-    return at.space.ambient(exp(at.space, at.z0, at.u, rtol=RTOL)) - at.space.ambient(at.z0)
+    return at.space.ambient(at.end) - at.space.ambient(at.z0)
 
 
 def transported(at: Drawn) -> Tensor:
@@ -74,8 +80,7 @@ def transported(at: Drawn) -> Tensor:
 def field(at: Drawn) -> Tensor:
     """The Jacobi field along `exp(t u)` that starts with value u + w and slope w, and its slope, at t = 1."""
     value, slope = jacobi_field(at.space, at.z0, at.u, at.u + at.w, at.w, rtol=RTOL)
-    end = exp(at.space, at.z0, at.u, rtol=RTOL)
-    return torch.cat([at.pushed(end, value), at.pushed(end, slope)], -1)
+    return torch.cat([at.pushed(at.end, value), at.pushed(at.end, slope)], -1)
 
 
 def ricci(at: Drawn) -> Tensor:

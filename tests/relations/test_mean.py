@@ -49,16 +49,16 @@ def test_flat_means_are_those_of_coordinates() -> None:
 
 def test_no_point_nearby_is_better() -> None:
     space = Pullback(random_decoder(2, 10, 0), dim=2)
-    z = 0.6 * torch.randn(8, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = mean(space, z, rtol=1e-5)
+    z = 0.6 * torch.randn(5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = mean(space, z, rtol=1e-4)
     around = found.point + 0.05 * torch.randn(5, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    apart = distance(space, around[:, None].expand(-1, 8, -1), z.expand(5, -1, -1))
+    apart = distance(space, around[:, None].expand(-1, 5, -1), z.expand(5, -1, -1))
     assert ((apart**2).mean(-1) > found.variance).all()
 
 
 def test_invariance_under_reparametrisation() -> None:
     f, a = random_decoder(3, 9, 0), Diffeomorphism(3, seed=1)
-    z = 0.5 * torch.randn(8, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    z = 0.5 * torch.randn(4, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     here, there = mean(Pullback(f, dim=3), z), mean(Pullback(twin(f, a), dim=3), a.forward(z))
     torch.testing.assert_close(there.variance, here.variance, rtol=1e-3, atol=0)
     apart = (twin(f, a)(there.point[None]) - f(here.point[None])).norm()
@@ -73,9 +73,9 @@ def test_one_point_and_points_without_weight() -> None:
 
 
 def test_saddles_are_left_and_several_means_warned_of() -> None:
-    """Four points on the equator: their middle there is a saddle, and there is a better mean towards either pole."""
+    """Three points on the equator: their middle there is a saddle, and there is a better mean towards either pole."""
     sphere = Pullback(SphericalCoordinates().decode, dim=2)
-    z = torch.tensor([[torch.pi / 2, phi] for phi in (-2.2, -0.7, 0.7, 2.2)]).double()
+    z = torch.tensor([[torch.pi / 2, phi] for phi in (-2.0, 0.0, 2.0)]).double()
     with pytest.warns(UserWarning, match="not unique") as caught:
         found = mean(sphere, z)
     assert caught[0].filename == __file__

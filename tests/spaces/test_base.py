@@ -28,7 +28,9 @@ def test_a_decoded_sphere_is_the_sphere() -> None:
     assert (transport(ROUND, g, u) - KNOWN.transport(Z0, Z1, u)).abs().max() < 1e-5
     fields = [jacobi_field(space, Z0, v, u, v)[0] for space in (ROUND, KNOWN)]
     assert (fields[0] - fields[1]).abs().max() < 1e-5
-    torch.testing.assert_close(conjugate_time(ROUND, Z0, 9 * v), conjugate_time(KNOWN, Z0, 9 * v), rtol=1e-5, atol=0)
+    times = conjugate_time(KNOWN, Z0[:3], 4 * v[:3])
+    assert times.isfinite().any()
+    torch.testing.assert_close(conjugate_time(ROUND, Z0[:3], 4 * v[:3]), times, rtol=1e-5, atol=0)
 
 
 def test_curvature_and_volume_are_those_of_the_sphere() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from egregium.spaces import ConstantCurvature, Euclidean, Hyperbolic, Product, Pullback, Scaled, Sphere, Torus
 from egregium.testing.geometry import curvature_breaches, excess_breaches, geodesic_breaches
 from egregium.testing.laws import closed_form_breaches, require, space_breaches
+from egregium.testing.surfaces import Paraboloid
 from egregium.testing.twins import random_decoder
 
 SPACES: list[Any] = [
@@ -47,9 +48,8 @@ def test_angles_exceed_pi_by_the_integral_of_the_curvature(space: Any) -> None:
 
 
 LEARNED = Pullback(random_decoder(2, 10, 0), dim=2)
-
-
-MIXED = [Product(LEARNED, Sphere(1)), Product(Product(Hyperbolic(1, -2.0), LEARNED), Torus(1)), Scaled(LEARNED, 2.0)]
+BOWL = Pullback(Paraboloid().decode, dim=2)
+MIXED = [Product(BOWL, Sphere(1)), Product(Product(Hyperbolic(1, -2.0), BOWL), Torus(1)), Scaled(LEARNED, 2.0)]
 
 
 @pytest.mark.parametrize("space", MIXED, ids=repr)
