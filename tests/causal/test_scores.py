@@ -37,10 +37,10 @@ def test_all_scores_with_their_ceilings(pairs) -> None:
         truth.z, truth.z[:, order].sinh(), graphs=(truth.graph, truth.graph.relabelled([2, 0, 1])),
         targets=(truth.targets, names[truth.targets]), counterfactuals=(truth.z_after, truth.z_after),
     )  # fmt: skip
-    assert (found.shd, found.target_accuracy, found.counterfactual_error) == (0, 1, 0)
+    assert (found.shd, found.graph_edit_distance, found.target_accuracy, found.counterfactual_error) == (0, 0, 1, 0)
     assert found.ceiling_alignment.mcc == found.alignment.mcc == pytest.approx(1)
     assert found.dci.disentanglement == pytest.approx(found.ceiling.disentanglement, abs=0.003)
-    assert repr(found).count("truth") == 7 and "structural Hamming distance         0  (truth 0)" in repr(found)
+    assert repr(found).count("truth") == 8 and "structural Hamming distance         0  (truth 0)" in repr(found)
 
 
 def test_what_is_not_given_is_not_scored(pairs) -> None:

@@ -10,7 +10,7 @@ from egregium.causal.alignment import Alignment, require_permutation, spearman_m
 from egregium.causal.checks import require_samples, require_targets
 from egregium.causal.dag import DAG
 from egregium.causal.disentanglement import DCI, dci
-from egregium.causal.graph_distance import structural_hamming_distance
+from egregium.causal.graph_distance import LARGEST, graph_edit_distance, structural_hamming_distance
 from egregium.errors import OptionError, TensorError
 
 
@@ -64,6 +64,7 @@ class Scores:
         dci, alignment: of the found variables.
         ceiling, ceiling_alignment: the same of the truth, passed through monotone maps of each variable.
         shd: structural Hamming distance of the graphs, after alignment; its ceiling is 0.
+        graph_edit_distance: under the best relabelling, whatever the alignment; None beyond 8 variables; its ceiling is 0.
         target_accuracy: after alignment; its ceiling is 1.
         counterfactual_error: its ceiling is 0.
     """
@@ -73,6 +74,7 @@ class Scores:
     ceiling: DCI
     ceiling_alignment: Alignment
     shd: int | None = None
+    graph_edit_distance: int | None = None
     target_accuracy: float | None = None
     counterfactual_error: float | None = None
 
@@ -83,6 +85,7 @@ class Scores:
             ("DCI informativeness", self.dci.informativeness, self.ceiling.informativeness),
             ("Spearman MCC", self.alignment.mcc, self.ceiling_alignment.mcc),
             ("structural Hamming distance", self.shd, 0),
+            ("graph edit distance", self.graph_edit_distance, 0),
             ("target accuracy", self.target_accuracy, 1.0),
             ("counterfactual error", self.counterfactual_error, 0.0),
         ]
@@ -130,6 +133,7 @@ def score(
         ceiling=dci(z_true, best, seed=seed),
         ceiling_alignment=spearman_mcc(z_true, best),
         shd=structural_hamming_distance(graphs[0], alignment.graph(graphs[1])) if graphs else None,
+        graph_edit_distance=graph_edit_distance(*graphs) if graphs and graphs[0].n <= LARGEST else None,
         target_accuracy=target_accuracy(*targets, alignment.permutation) if targets else None,
         counterfactual_error=counterfactual_error(*counterfactuals) if counterfactuals else None,
     )

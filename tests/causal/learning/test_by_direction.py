@@ -5,7 +5,9 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from egregium.causal import find_targets
 from egregium.causal.learning.by_direction import OPEN, _ranks, targets_by_direction
+from egregium.errors import OptionError, ShapeError, TensorError
 
 N, PAIRS, WIDTH = 3, 4000, 6
 
@@ -73,3 +75,28 @@ def test_nothing_moves() -> None:
 def test_ranks_are_those_within_a_kind() -> None:
     ranks = _ranks(torch.tensor([3.0, 1.0, 2.0, 9.0, 8.0]), torch.tensor([0, 0, 0, 2, 2]), 3)
     torch.testing.assert_close(ranks, torch.tensor([2 / 3, 0, 1 / 3, 0.5, 0]))
+
+
+def test_targets_of_raw_observations() -> None:
+    """Pictures of any shape, far from zero and of any scale; equal calls, equal targets; nothing global changes."""
+    x, y, targets = observed(0.3)
+    far, near = (1e4 + 100 * one.double().unflatten(1, (2, 3)) for one in (x, y))
+    before = torch.get_rng_state()
+    found = find_targets(far, near, N, steps=300)
+    assert torch.equal(before, torch.get_rng_state())
+    assert agreement(found, targets) > 0.98 and (found == 0).equal((x == y).all(1))
+    assert torch.equal(found, find_targets(far, near, N, steps=300))
+
+
+@pytest.mark.parametrize(
+    ("n", "options", "error"),
+    [(0, {}, OptionError), (7, {}, OptionError), (2, {"steps": 0}, OptionError), (2, {"components": 1}, OptionError)],
+)
+def test_bad_options(n: int, options: dict, error: type[Exception]) -> None:
+    x, y, _ = observed(0.0)
+    with pytest.raises(error):
+        find_targets(x, y, n, **options)
+    with pytest.raises(TensorError, match="NaN"):
+        find_targets(x, y * torch.nan, 2)
+    with pytest.raises(ShapeError, match="equal shapes"):
+        find_targets(x, y[:-1], 2)

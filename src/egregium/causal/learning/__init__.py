@@ -11,6 +11,7 @@ from egregium.causal.learning.learned import Learned
 from egregium.causal.learning.method import Method, PairModel
 from egregium.causal.learning.methods import METHODS
 from egregium.causal.learning.starts import fit_best
+from egregium.causal.learning.targets import find_targets
 from egregium.causal.learning.training import fit
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Learned",
     "Method",
     "PairModel",
+    "find_targets",
     "fit",
     "fit_best",
     "load_learned",

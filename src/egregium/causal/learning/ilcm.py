@@ -51,7 +51,8 @@ class ILCM(Targeted):
         first_beta: weight of divergences, at first.
         held: share of the steps in which the targets are held.
 
-    Cost of a step: `2 n + 1` decodings a pair and one batched product a layer of the solution functions.
+    Cost of a step: one batched product a layer of the solution functions and `2 n + 1` decodings a pair; two while targets are
+    held, if none is open.
 
     Raises:
         OptionError: a value out of its range.

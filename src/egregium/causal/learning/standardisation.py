@@ -34,14 +34,14 @@ class Standardisation(nn.Module):
         flat = x.flatten(1)
         self.centre.copy_(flat.mean(0))
         if self.basis.numel():
-            few = flat[: ROWS if flat.shape[1] <= WIDE else max(WIDE, 2 * self.width)].to(self.centre) - self.centre
+            few = (flat[: ROWS if flat.shape[1] <= WIDE else max(WIDE, 2 * self.width)] - self.centre).to(self.centre)
             self.basis.copy_(_principal_directions(few)[:, : self.width])
         spread = self.forward(x[:ROWS]).std(0).square().mean().sqrt()
         self.scale.copy_(spread if float(spread) > 0 else torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
         """`(N, *shape) -> (N, k)`."""
-        centred = x.flatten(1).to(self.centre) - self.centre
+        centred = (x.flatten(1) - self.centre).to(self.centre)
         return (centred @ self.basis if self.basis.numel() else centred) / self.scale
 
     def inverse(self, u: Tensor) -> Tensor:

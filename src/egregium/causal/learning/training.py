@@ -20,11 +20,10 @@ from egregium.causal.learning.flat_adam import FlatAdam
 from egregium.causal.learning.interrupts import Interrupts
 from egregium.causal.learning.learned import Learned
 from egregium.causal.learning.method import Method
+from egregium.causal.learning.pairs import require_observations, standardised
 from egregium.causal.learning.schedule import Targeted
-from egregium.causal.learning.standardisation import Standardisation
-from egregium.errors import ModelError, OptionError, RunError, ShapeError, TensorError
+from egregium.errors import ModelError, OptionError, RunError, ShapeError
 from egregium.models.optimisation import one_thread, schedule
-from egregium.numerics.derivatives import row_chunks
 from egregium.runs.files import make_folder, read_tensors, write_tensors
 
 STATE_NAME = "state.safetensors"
@@ -100,12 +99,7 @@ class _Training:
 
     def __post_init__(self) -> None:
         self.generator = torch.Generator().manual_seed(self.seed)
-        self.front = Standardisation(tuple(self.x.shape[1:]), self.method.components)
-        self.front.fit(self.x)
-        with torch.no_grad():
-            rows = row_chunks(len(self.x), self.x[0].numel())
-            pairs = [torch.cat([self.front(self.x[some]), self.front(self.x_after[some])], -1) for some in rows]
-            self.pairs = torch.cat(pairs)  # (N, 2 width)
+        self.front, self.pairs = standardised(self.x, self.x_after, self.method.components)
         self.model = self.method.build(self.front.width, self.generator)
         self.optimizer = FlatAdam([one for one in self.model.parameters() if one.requires_grad])
         if self.folder is not None and (self.folder / STATE_NAME).is_file():
@@ -200,25 +194,7 @@ class _Bar:
 
 
 def _require_pairs(method: Method, x: Tensor, x_after: Tensor, targets: Tensor | None) -> None:
-    for name, one in {"x": x, "x_after": x_after}.items():
-        if not isinstance(one, Tensor) or not one.is_floating_point() or one.ndim < 2:
-            given = f"{one.dtype} of shape {tuple(one.shape)}" if isinstance(one, Tensor) else type(one).__name__
-            raise TensorError(f"fit expects {name} as a tensor of real observations (N, *shape); got {given}.")
-    if x.shape != x_after.shape:
-        raise ShapeError(f"fit expects pairs of equal shapes; got {tuple(x.shape)} before and {tuple(x_after.shape)} after.")
-    for name, one in {"x": x, "x_after": x_after}.items():
-        if not bool(torch.isfinite(one).all()):
-            raise TensorError(f"{name} holds NaN or infinity: remove or fill these observations first.")
-    width = x[0].numel()
-    if method.n > min(width, method.components or width) or (method.components or 1) > width:
-        raise OptionError(
-            f"{method.name} got n={method.n} and components={method.components} for observations of {width} numbers; expected "
-            "n <= components <= numbers of an observation."
-        )
-    if len(x) < 2 * method.n + 2:
-        raise TensorError(f"fit got {len(x)} pairs for {method.n} variables; expected at least {2 * method.n + 2}: give more.")
-    if len(x) < (method.components or 1):
-        raise TensorError(f"fit got {len(x)} pairs for {method.components} principal components; expected at least as many.")
+    require_observations(x, x_after, method.n, method.components)
     if targets is None and method.needs_targets:
         raise OptionError(f"{method.name} needs the targets of the pairs: fit(..., targets=).")
     if targets is not None and not method.uses_targets:
