@@ -5,7 +5,7 @@ import torch
 from torch.autograd.functional import hessian, jacobian
 
 from egregium.causal import DAG
-from egregium.causal.linear_mechanisms import Moments, _Likelihood, fit_mechanisms, total_effects
+from egregium.causal.linear_mechanisms import Likelihood, Moments, fit_mechanisms, total_effects
 
 DIAMOND = ((0.0, 0, 0, 0), (1, 0, 0, 0), (-0.7, 0, 0, 0), (0, 1.4, 0.9, 0))
 
@@ -70,7 +70,7 @@ def test_one_value_as_law_of_interventions_is_fitted(pairs) -> None:
 
 
 def test_gradient_and_information_are_those_of_the_loss(pairs) -> None:
-    likelihood = _Likelihood.saturated(moments(pairs(DIAMOND, 3000)))
+    likelihood = Likelihood.saturated(moments(pairs(DIAMOND, 3000)))
     start = torch.tensor(DIAMOND, dtype=torch.float64) * 1.1
     gradient, information = likelihood.slope(start)
     slope = jacobian(likelihood.loss, start)

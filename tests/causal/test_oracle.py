@@ -48,17 +48,33 @@ def test_noise_is_found_exactly_and_causes_come_first(pairs) -> None:
     assert torch.equal(found.weights != 0, found.graph.adjacency)
 
 
+def rotated(truth, ambient: int, **options) -> LinearOracle:
+    turn = 3 * torch.linalg.qr(mixing(ambient, truth.z.shape[1])).Q
+    return linear_oracle(truth.z @ turn.T, truth.z_after @ turn.T, orthogonal=True, **options)
+
+
 @pytest.mark.parametrize("ambient", [4, 9])
 def test_weights_of_orthogonal_mixing_are_exact(pairs, ambient: int) -> None:
+    """In one unit for all variables, that in which mixing is orthonormal."""
     truth = pairs(WEIGHTS, 600)
-    rotation = 3 * torch.linalg.qr(mixing(ambient, 4)).Q
-    x, x_after = truth.z @ rotation.T, truth.z_after @ rotation.T
-    found = linear_oracle(x, x_after, orthogonal=True)
-    columns = torch.nn.functional.normalize(found.mixing, dim=0)
-    torch.testing.assert_close(columns.T @ columns, torch.eye(4, dtype=torch.float64))
+    found = rotated(truth, ambient)
+    torch.testing.assert_close(found.mixing.T @ found.mixing, torch.eye(4, dtype=torch.float64))
     here = spearman_mcc(truth.z, found.latents)
-    assert here.mcc == pytest.approx(1) and structural_hamming_distance(truth.graph, here.graph(found.graph)) == 0
-    torch.testing.assert_close(found.encode(x).std(0), found.latents.std(0))
+    order, sign = list(here.permutation), here.correlations.gather(1, torch.tensor(here.permutation)[:, None])[:, 0].sign()
+    torch.testing.assert_close(found.weights.T[order][:, order] * sign * sign[:, None], truth.weights)
+    centred = truth.z - truth.z.mean(0)
+    torch.testing.assert_close((found.latents - found.latents.mean(0))[:, order] * sign / 3, centred)
+    assert not found.standard_errors.nan_to_num(0).any()
+
+
+@pytest.mark.parametrize("weights", [((0.0, 0), (0.04, 0)), ((0.0, 0, 0), (0, 0, 0), (0.04, 1, 0))], ids=["two", "three"])
+@pytest.mark.parametrize("seed", range(4))
+def test_an_edge_whose_direction_samples_do_not_tell_has_no_certain_weight(pairs, weights: tuple, seed: int) -> None:
+    truth = pairs(weights, 1500, seed)
+    found = rotated(truth, 3)
+    right = structural_hamming_distance(truth.graph, spearman_mcc(truth.z, found.latents).graph(found.graph)) == 0
+    assert found.standard_errors.isinf().any() or right
+    assert len(found.graph.edges) == len(truth.graph.edges)
 
 
 def test_mixing_that_is_not_orthogonal_is_found_out(pairs) -> None:

@@ -24,9 +24,7 @@ import torch
 from torch import Tensor
 
 from egregium.causal.dag import DAG
-from egregium.errors import ModelError
 
-CONTRADICTION = 10.0
 STEPS = 100
 SETTLED = 1e-6  # standard errors by which the last step moves a weight
 HALVINGS = 30
@@ -85,7 +83,7 @@ def fit_mechanisms(moments: Moments, threshold: float) -> LinearMechanisms:
     rest is fitted by maximum likelihood, and an edge that would now be significant comes back, once at most. Every edge of the
     result is significant. Cost: O(n^6) operations, few of them in Python: 0.05 s at n = 10, 0.5 s at n = 30.
     """
-    likelihood = _Likelihood.saturated(moments)
+    likelihood = Likelihood.saturated(moments)
     order = likelihood.order
     edges = [(i, j) for place, i in enumerate(order) for j in order[:place]]
     weights, returned = likelihood.ordered_weights(), set()
@@ -100,34 +98,6 @@ def fit_mechanisms(moments: Moments, threshold: float) -> LinearMechanisms:
         if missing is None:
             return LinearMechanisms(weights, errors, DAG.from_adjacency(weights.T != 0))
         edges, returned = [*edges, missing], returned | {missing}
-
-
-def exact_mechanisms(directions: Tensor, fitted: LinearMechanisms, tolerance: float) -> LinearMechanisms:
-    r"""The same without sampling error, where mixing R has orthonormal columns up to one factor.
-
-    Directions are then `B = R T D`, D the scales of the noises, and `B^T B = (T D)^T (T D)`. In causal order T is lower
-    triangular with diagonal 1: the Cholesky factor of `B^T B`, from its last row upwards, gives both.
-
-    Args:
-        directions: `(D, n)`, what a unit of each noise adds to an observation.
-        fitted: weights from samples, whose graph gives the causal order.
-        tolerance: largest weight that is rounding.
-
-    Raises: `ModelError` if the weights are others than those fitted by more than `CONTRADICTION` standard errors.
-    """
-    order = list(fitted.graph.order)
-    place = torch.tensor(order).argsort()
-    gram = directions[:, order].T @ directions[:, order]
-    factor = torch.linalg.cholesky(gram.flip(0, 1)).flip(0, 1).T
-    effects = factor / factor.diagonal()[:, None]  # each variable in units of its noise
-    exact = (torch.eye(len(order)).to(effects) - torch.linalg.inv(effects))[place][:, place]
-    exact = torch.where(exact.abs() > tolerance, exact, 0.0)
-    if bool(((exact - fitted.weights).abs() > CONTRADICTION * fitted.standard_errors).any()):
-        raise ModelError(
-            "mixing is not orthogonal: weights that follow from right angles differ from those of the samples by more than "
-            f"{CONTRADICTION:g} standard errors; leave out orthogonal=True."
-        )
-    return LinearMechanisms(exact, torch.zeros_like(exact).fill_diagonal_(torch.nan), DAG.from_adjacency(exact.T != 0))
 
 
 def _most_significant(score: Tensor, edges: list[Edge], returned: Iterable[Edge], threshold: float) -> Edge | None:
@@ -145,15 +115,18 @@ def _most_significant(score: Tensor, edges: list[Edge], returned: Iterable[Edge]
 
 
 @dataclass(frozen=True)
-class _Likelihood:
-    """The n regressions: their moments, the variance of each intervention's law, and a causal order."""
+class Likelihood:
+    """The n regressions: their moments, the variance of each intervention's law, and a causal order.
+
+    Of weights in units of noises: those of standard deviation 1.
+    """
 
     moments: Moments
     variance: Tensor  # (n,)
     order: list[int]
 
     @classmethod
-    def saturated(cls, moments: Moments) -> "_Likelihood":
+    def saturated(cls, moments: Moments) -> "Likelihood":
         """Each regression on all other noises: variances of what is left, and the order in which what must be 0 is smallest."""
         n, variance, significance = moments.n, [], []
         for i in range(n):

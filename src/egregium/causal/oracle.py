@@ -7,8 +7,9 @@ from torch import Tensor
 
 from egregium.causal.checks import require_samples
 from egregium.causal.dag import DAG
-from egregium.causal.linear_mechanisms import LinearMechanisms, Moments, exact_mechanisms, fit_mechanisms, total_effects
+from egregium.causal.linear_mechanisms import LinearMechanisms, Moments, fit_mechanisms, total_effects
 from egregium.causal.lines import Lines, find_lines
+from egregium.causal.orthogonal_mechanisms import orthogonal_mechanisms
 from egregium.errors import ModelError, OptionError, ShapeError, TensorError
 from egregium.spaces.points import require_points
 
@@ -24,11 +25,12 @@ class LinearOracle:
         directions: `(D, n)`, what a unit of each noise adds to an observation.
         offset: `(D,)`, what observations have in common besides.
         targets: `(N,)` of the pairs: 0 for no intervention, i + 1 for variable i.
-        noise: `(N, n)` of the pairs before; each has standard deviation 1.
+        noise: `(N, n)` of the pairs before; each has standard deviation 1, or for orthogonal mixing the one in which R is
+            orthonormal.
         latents: `(N, n)` before, in units of their noises: the causal variables up to sign and scale.
         weights: `(n, n)` as `SCM.linear` takes them, entry (i, j) the weight of variable i in its child j, 0 without an edge.
         standard_errors: `(n, n)` of the weights; without an edge, of the weight that it would have if it alone were added;
-            0 for orthogonal mixing.
+            for orthogonal mixing 0, or infinite where samples do not tell the causal order.
         graph: an edge for each weight that is `threshold` standard errors from 0.
         threshold: that number.
     """
@@ -112,9 +114,9 @@ def linear_oracle(
         threshold: standard errors from which a weight is an edge. At 4 a missing edge is taken for one with probability 6e-5:
             for all n (n - 1) / 2 of them 0.3 % at n = 10, 2.7 % at n = 30.
         rtol: error of the observations, relative to their norms; by default rounding, 64 eps of their dtype.
-        orthogonal: R is known to have orthonormal columns, up to one factor. Weights and variables then follow from the inner
-            products of the columns of B without sampling error, once samples have told the causal order; an edge is a weight
-            above the square root of `rtol`.
+        orthogonal: R is known to have orthonormal columns, up to one factor. Weights and variables then follow from B without
+            sampling error, once samples have told the causal order (`orthogonal_mechanisms`); an edge is a weight above the
+            square root of `rtol`.
 
     Cost: O(N n (D + n)) operations, and those of `fit_mechanisms`.
 
@@ -149,9 +151,12 @@ def linear_oracle(
     scale = noise.std(0)
     noise = noise / scale
     moved = (after @ encoder.T / scale).gather(1, lines.line.clamp_min(0)[:, None])[:, 0]
-    found = fit_mechanisms(Moments.from_pairs(noise, moved, lines.line), threshold)
+    moments = Moments.from_pairs(noise, moved, lines.line)
     if orthogonal:
-        found = exact_mechanisms(lines.directions * scale, found, rtol**0.5)
+        found = orthogonal_mechanisms(lines.directions * scale, moments, threshold, rtol**0.5)
+        noise, scale = noise * found.scales, scale / found.scales
+    else:
+        found = fit_mechanisms(moments, threshold)
     return _ordered(lines, offset, noise, scale, found, threshold, like=x)
 
 
