@@ -94,3 +94,14 @@ def test_bad_input(trained, small) -> None:
         found.decode_noise(torch.zeros(3, 3))
     with pytest.raises(OptionError, match="2 variables; the graph has 3"):
         found.to_scm(DAG.chain(3))
+
+
+def test_the_law_of_targets_is_that_which_was_learned(trained) -> None:
+    found = trained(ILCM)
+    law = torch.tensor(found.to_lcm(CHAIN).interventions.probabilities)
+    torch.testing.assert_close(law, found.model.law, atol=1e-4, rtol=0)
+
+
+def test_an_explicit_model_is_asked_for_its_own_graph(trained) -> None:
+    found = trained(ELCM)
+    assert found.to_scm().graph == found.model.solution.graph()

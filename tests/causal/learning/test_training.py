@@ -145,3 +145,32 @@ def test_a_folder_that_is_a_file(small, tmp_path) -> None:
     file.write_text("")
     with pytest.raises(StorageError, match="a file of that name is in the way"):
         small.fit(BetaVAE, out=file)
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1e25, 0.0), (1e-25, 0.0), (1.0, 1e4)])
+def test_any_scale_and_place_of_observations(small, scale: float, shift: float) -> None:
+    x, x_after = (scale * one.double() + shift for one in (small.x, small.x_after))
+    found, usual = fit(small.method(BetaVAE), x, x_after, progress=False), small.fit(BetaVAE)
+    torch.testing.assert_close(found.encode(x), usual.encode(small.x), atol=0.01, rtol=0)
+
+
+def test_targets_that_are_open_and_seeds_that_are_none(small) -> None:
+    some = small.targets.where(small.targets != 2, -1)
+    assert fit(small.method(ILCM), small.x, small.x_after, targets=some, progress=False).n == 2
+    with pytest.raises(TensorError, match="targets"):
+        fit(small.method(IVAE), small.x, small.x_after, targets=some, progress=False)
+    for seed in (-1, 1.5, True, "a", 2**70):
+        with pytest.raises(OptionError, match="seed"):
+            fit(small.method(BetaVAE), small.x, small.x_after, seed=seed, progress=False)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TensorError, match="equal"):
+        fit(small.method(BetaVAE), torch.ones(40, 3), torch.ones(40, 3), progress=False)
+
+
+def test_a_training_does_not_depend_on_the_precision_of_those_before(small) -> None:
+    """Nothing is kept from one to the next that has a precision."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        small.fit(ILCM)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert small.fit(ILCM).encode(small.x).dtype == torch.float32

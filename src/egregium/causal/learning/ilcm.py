@@ -146,7 +146,7 @@ class NoiseModel(Autoencoder):
             return self._held(x, y, targets, phase, generator).mean() + shared
         logits = self._logits(x, y, phase, generator)
         if targets is not None:
-            logits = logits + _beliefs(self.solution.n, phase.doubt).index_select(0, targets + 1)
+            logits = logits + _beliefs(self.solution.n, phase.doubt).to(logits).index_select(0, targets + 1)
         self._follow(torch.softmax(logits.detach(), 1))
         return shared - torch.logsumexp(logits, 1).mean()
 
@@ -220,8 +220,8 @@ class NoiseModel(Autoencoder):
 @cache
 def _beliefs(n: int, doubt: float) -> Tensor:
     """Log-probabilities of targets that are told `(n + 2, n + 1)`, -1 (not told) in the first row, 0 in the second."""
-    told = torch.eye(n + 1, dtype=torch.bool)
-    return F.pad(torch.where(told, 1 - doubt, doubt / n).log(), (0, 0, 1, 0))
+    told = torch.eye(n + 1, dtype=torch.float32)
+    return F.pad(((1 - doubt) * told + doubt / n * (1 - told)).log(), (0, 0, 1, 0))
 
 
 def _hypotheses(n: int) -> dict[str, Tensor]:

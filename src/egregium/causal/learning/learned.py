@@ -9,7 +9,10 @@ from torch import Tensor
 
 from egregium.causal.dag import DAG
 from egregium.causal.dependence import graph_by_dependence
+from egregium.causal.interventions import InterventionLaw
 from egregium.causal.lcm import LatentCausalModel
+from egregium.causal.learning.explicit import Explicit
+from egregium.causal.learning.ilcm import RAREST, NoiseModel
 from egregium.causal.learning.mechanisms import LearnedMechanism
 from egregium.causal.learning.method import Method, PairModel
 from egregium.causal.learning.solutions import Identity
@@ -33,7 +36,7 @@ class Learned:
         model: the network, on standardised observations.
         front: their standardisation.
         seed: of the training.
-        history: the objective of single batches, a hundred over the training.
+        history: the objective of single batches, a hundred or more over the training, the last step's among them.
     """
 
     method: Method
@@ -61,7 +64,7 @@ class Learned:
     def decode_noise(self, e: Tensor) -> Tensor:
         """Observations `(N, *shape)` of noise encodings `(N, n)`."""
         _require_rows(e, (self.n,), "noise encodings")
-        return self._mapped(lambda rows: self.front.inverse(self.model.decode(rows)), e)
+        return self._mapped(lambda rows: self.front.inverse(self.model.decode(rows.to(self.front.centre))), e)
 
     @torch.no_grad()
     def targets(self, x: Tensor, x_after: Tensor) -> Tensor:
@@ -85,7 +88,8 @@ class Learned:
 
         Samples, by `graph_by_dependence` on found variables and targets, err where little of a variable is left by its causes:
         a small part of another one, mixed into it, then explains much of the rest. Solution functions, by `solution_graph`,
-        count in units of noises, and err elsewhere. Of methods that know of no causes samples alone are asked.
+        count in units of noises, and err elsewhere; `ELCM` has its learned graph instead. Of methods that know of no causes
+        samples alone are asked.
 
         Args:
             x, x_after: `(N, *shape)`, as for `graph_by_dependence`; better not those of the training.
@@ -96,9 +100,9 @@ class Learned:
         """
         targets = self.targets(x, x_after) if targets is None else targets
         shown = graph_by_dependence(self.encode(x), self.encode(x_after), targets).graph.adjacency
-        if not isinstance(self.model.solution, Identity):
-            shown = shown & (self.solution_graph(tolerance=tolerance).strength > tolerance)
-        return DAG.from_adjacency(shown)
+        if isinstance(self.model.solution, Identity):
+            return DAG.from_adjacency(shown)
+        return DAG.from_adjacency(shown & self._own_graph(tolerance).adjacency)
 
     def to_scm(self, graph: DAG | None = None) -> SCM:
         """The structural causal model on a graph, in float64, with noises N(0, 1).
@@ -107,20 +111,31 @@ class Learned:
         those, noises of other ancestors are set to 0. On the true graph of a model that was learned well nothing is lost.
 
         Args:
-            graph: by default that of `solution_graph`; `graph` finds it with the help of pairs, `learn_graph` from them alone.
+            graph: by default that of `solution_graph`, or of `ELCM` its own; `graph` finds it with the help of pairs,
+                `learn_graph` from them alone.
 
         Raises: `OptionError` for a graph of other variables.
         """
-        graph = self.solution_graph().graph if graph is None else graph
+        graph = self._own_graph() if graph is None else graph
         if graph.n != self.n:
             raise OptionError(f"this model has {self.n} variables; the graph has {graph.n}.")
         solution = copy.deepcopy(self.model.solution).double()
         return SCM(graph, [LearnedMechanism(solution, graph, i) for i in range(self.n)])
 
     def to_lcm(self, graph: DAG | None = None) -> LatentCausalModel:
-        """The latent causal model on a graph: that model, the decoder, and the encoder as its inverse, in float64."""
+        """The latent causal model on a graph: that model, the decoder, and the law of targets, in float64.
+
+        The decoder's inverse is the encoder, which is one up to what the training left; so `log_prob`, which needs an exact
+        one, has no meaning here.
+        """
         scm, (model, front) = self.to_scm(graph), copy.deepcopy((self.model, self.front))
-        return LatentCausalModel(scm, LearnedDecoder(scm, model.double(), front.double()))
+        law = model.law.double().clamp_min(RAREST) if isinstance(model, NoiseModel) else torch.ones(self.n + 1)
+        interventions = InterventionLaw.atomic(self.n, probabilities=(law / law.sum()).tolist())
+        return LatentCausalModel(scm, LearnedDecoder(scm, model.double(), front.double()), interventions)
+
+    def _own_graph(self, tolerance: float = TOLERANCE) -> DAG:
+        solution = self.model.solution
+        return solution.graph() if isinstance(solution, Explicit) else self.solution_graph(tolerance=tolerance).graph
 
     def _seen(self, x: Tensor) -> Tensor:
         _require_rows(x, self.front.shape, "observations")
@@ -129,7 +144,7 @@ class Learned:
     def _mapped(self, function: Callable[..., Tensor], *of: Tensor) -> Tensor:
         rows = max(1, len(of[0]))
         width = max(ROW, of[0].numel() // rows)
-        return torch.cat([function(*(one[piece].float() for one in of)) for piece in row_chunks(rows, width)])
+        return torch.cat([function(*(one[piece] for one in of)) for piece in row_chunks(rows, width)])
 
     def __repr__(self) -> str:
         steps, last = self.method.steps, self.history[-1] if self.history else float("nan")

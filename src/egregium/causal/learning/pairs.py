@@ -19,6 +19,8 @@ def require_observations(x: Tensor, x_after: Tensor, n: int, components: int | N
     for name, one in {"x": x, "x_after": x_after}.items():
         if not bool(torch.isfinite(one).all()):
             raise TensorError(f"{name} holds NaN or infinity: remove or fill these observations first.")
+    if len(x) and bool((x == x[:1]).all()):
+        raise TensorError("all observations before are equal: there is nothing to learn from.")
     if len(x) < 2 * n + 2:
         raise TensorError(f"{len(x)} pairs are too few for {n} variables; expected at least {2 * n + 2}: give more.")
     width = x[0].numel()

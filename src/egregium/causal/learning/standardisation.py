@@ -34,15 +34,22 @@ class Standardisation(nn.Module):
         flat = x.flatten(1)
         self.centre.copy_(flat.mean(0))
         if self.basis.numel():
-            few = (flat[: ROWS if flat.shape[1] <= WIDE else max(WIDE, 2 * self.width)] - self.centre).to(self.centre)
+            few = self._centred(flat[: ROWS if flat.shape[1] <= WIDE else max(WIDE, 2 * self.width)])
             self.basis.copy_(_principal_directions(few)[:, : self.width])
-        spread = self.forward(x[:ROWS]).std(0).square().mean().sqrt()
+        self.scale.fill_(1.0)
+        some = self.forward(x[:ROWS])
+        largest = some.abs().max().clamp_min(torch.finfo(some.dtype).tiny)  # whose square may be 0 or infinite
+        spread = largest * (some / largest).std(0).square().mean().sqrt()
         self.scale.copy_(spread if float(spread) > 0 else torch.ones(()))
 
     def forward(self, x: Tensor) -> Tensor:
         """`(N, *shape) -> (N, k)`."""
-        centred = (x.flatten(1) - self.centre).to(self.centre)
+        centred = self._centred(x.flatten(1))
         return (centred @ self.basis if self.basis.numel() else centred) / self.scale
+
+    def _centred(self, flat: Tensor) -> Tensor:
+        """In the precision that observations have, which may lie far from zero; rounded afterwards."""
+        return (flat.to(self.centre.device) - self.centre).to(self.centre)
 
     def inverse(self, u: Tensor) -> Tensor:
         """`(N, k) -> (N, *shape)`."""

@@ -8,9 +8,9 @@ from torch import Tensor
 from egregium.causal.learning.learned import Learned
 from egregium.causal.learning.method import Method
 from egregium.causal.learning.training import fit
-from egregium.errors import OptionError
+from egregium.errors import ModelError, OptionError
 
-LAST = 10  # points of the history, a tenth of the training, whose mean is compared
+LAST = 10  # of so many points of the history one is compared: the last tenth
 
 
 def fit_best(
@@ -34,7 +34,7 @@ def fit_best(
         starts: number of trainings; their seeds are `seed`, `seed + 1` and so on.
         out: a folder with one for each training, named by its seed; the same call goes on where it was.
 
-    Raises: what `fit` raises; `OptionError` for fewer than one start.
+    Raises: what `fit` raises, a `ModelError` only where all starts fail; `OptionError` for fewer than one start.
 
     >>> import torch
     >>> from egregium.causal.learning import ILCM
@@ -44,13 +44,18 @@ def fit_best(
     """
     if isinstance(starts, bool) or not isinstance(starts, int) or starts < 1:
         raise OptionError(f"fit_best(starts=) is a number of trainings, 1 or more; got {starts!r}.")
-    found = []
-    for one in range(seed, seed + starts):
-        folder = None if out is None else Path(out) / f"seed-{one}"
-        found.append(fit(method, x, x_after, targets=targets, seed=one, out=folder, progress=progress))
+    found, failed = [], None
+    for one in range(starts):
+        folder = None if out is None else Path(out) / f"seed-{seed + one}"
+        try:
+            found.append(fit(method, x, x_after, targets=targets, seed=seed + one, out=folder, progress=progress))
+        except ModelError as error:
+            failed = error
+    if failed is not None and not found:
+        raise failed
     return min(found, key=last_objective)
 
 
 def last_objective(learned: Learned) -> float:
     """The mean of what was minimised over the last tenth of the training."""
-    return statistics.fmean(learned.history[-LAST:])
+    return statistics.fmean(learned.history[-max(1, len(learned.history) // LAST) :])

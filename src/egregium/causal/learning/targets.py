@@ -16,9 +16,9 @@ def find_targets(
 
     Under atomic interventions observations move along n families of curves, one a variable: near each other, pairs with one
     target move along one axis. Fields of axes tell the targets of moves along them, and a classifier of place and direction
-    those of longer, bent moves, round by round. It is what `fit` begins with; `IVAE`, which needs targets, may take these.
-    Right in all pairs of linear models to n = 10, in 99.9 % of those through flows and in 99 % of a scene's pictures; with 5 %
-    noise in each number of an observation in 89 to 100 % of those that it names.
+    those of longer, bent moves, round by round. It is what `fit` begins with; `IVAE`, which needs targets, may take these,
+    without the pairs that are left open. Right in all pairs of linear models to n = 10, in 99.9 % of those through flows and in
+    99 % of a scene's pictures; with 5 % noise in each number of an observation in 89 to 100 % of those that it names.
 
     Args:
         x, x_after: `(N, *shape)`, real, finite, at least 20 pairs a variable that differ.
@@ -45,8 +45,10 @@ def find_targets(
     >>> float((found == target).float().mean()) in (0.0, 1.0)
     True
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1 or isinstance(steps, bool) or steps < 1:
-        raise OptionError(f"find_targets expects n >= 1 variables and steps >= 1; got n={n!r} and steps={steps!r}.")
+    whole = {"n": n, "steps": steps, "components": 1 if components is None else components, "seed": seed}
+    for name, one in whole.items():
+        if isinstance(one, bool) or not isinstance(one, int) or one < (name != "seed"):
+            raise OptionError(f"find_targets({name}=) is a whole number of at least {int(name != 'seed')}; got {one!r}.")
     require_observations(x, x_after, n, components)
     with one_thread(), torch.enable_grad():
         before, after = standardised(x, x_after, components)[1].chunk(2, -1)

@@ -14,7 +14,7 @@ from rich.progress import Progress
 from torch import Tensor
 
 from egregium.causal.checks import require_targets
-from egregium.causal.learning.by_direction import STEPS, targets_by_direction
+from egregium.causal.learning.by_direction import OPEN, STEPS, targets_by_direction
 from egregium.causal.learning.files import FILE_NAME, load_learned, save_learned
 from egregium.causal.learning.flat_adam import FlatAdam
 from egregium.causal.learning.interrupts import Interrupts
@@ -51,8 +51,8 @@ def fit(
         method: `ILCM`, or one of those that it is compared with.
         x, x_after: `(N, *shape)`, real, finite; whatever does not vary is no harm.
         targets: `(N,)`, 0 for none and i + 1 for variable i, where they are known: `IVAE` needs them, `ILCM` and its kin then
-            need not find them; the others have no use for them.
-        seed: of weights, batches and noise.
+            need not find them, and take -1 where one is open; the others have no use for them.
+        seed: of weights, batches and noise; a whole number.
         out: a folder in which the training is kept, every 30 seconds and when it is stopped; the same call goes on where it
             was, and reads a training that is finished.
         progress: show a bar with the objective and the time left on stderr.
@@ -69,7 +69,7 @@ def fit(
     >>> fit(ILCM(2, steps=2, batch_size=8), *pairs, progress=False).encode(pairs[0]).shape
     torch.Size([64, 2])
     """
-    _require_pairs(method, x, x_after, targets)
+    _require_pairs(method, x, x_after, targets, seed)
     address = _address(method, x, x_after, targets, seed)
     folder = None if out is None else make_folder(out)
     if folder is not None and (folder / FILE_NAME).is_file():
@@ -112,7 +112,7 @@ class _Training:
             with Interrupts() as interrupts:
                 while self.step < steps:
                     loss = self._advance()
-                    if self.step % max(1, steps // POINTS) == 0:
+                    if self.step % max(1, steps // POINTS) == 0 or self.step == steps:
                         self.history.append(self._finite(float(loss)))
                         bar.show(self.step, self.history[-1])
                     if interrupts.wanted or time.monotonic() - saved > SAVED_EVERY:
@@ -193,14 +193,19 @@ class _Bar:
             print(f"{self.last}, {time.monotonic() - self.began:.1f} s", file=sys.stderr)
 
 
-def _require_pairs(method: Method, x: Tensor, x_after: Tensor, targets: Tensor | None) -> None:
+def _require_pairs(method: Method, x: Tensor, x_after: Tensor, targets: Tensor | None, seed: int) -> None:
+    if not isinstance(method, Method):
+        raise OptionError(f"fit expects a method, such as ILCM(4); got {method!r}.")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise OptionError(f"fit(seed=) is a whole number from 0 to 2^63 - 1; got {seed!r}.")
     require_observations(x, x_after, method.n, method.components)
     if targets is None and method.needs_targets:
         raise OptionError(f"{method.name} needs the targets of the pairs: fit(..., targets=).")
     if targets is not None and not method.uses_targets:
         raise OptionError(f"{method.name} has no use for targets: leave them out.")
     if targets is not None:
-        require_targets(targets, names=("targets",), n=method.n)
+        left_open = isinstance(targets, Tensor) and isinstance(method, Targeted)
+        require_targets(targets.where(targets != OPEN, 0) if left_open else targets, names=("targets",), n=method.n)
         if len(targets) != len(x):
             raise ShapeError(f"fit expects a target for each of {len(x)} pairs; got {len(targets)}.")
 
