@@ -12,6 +12,7 @@ class FlatAdam:
     """Adam (Kingma and Ba 2015, arXiv 1412.6980) with clipped gradients; parameters become views of one vector.
 
     Attributes:
+        parameters: as given.
         state: the vector of all weights, its moments, and the number of steps.
     """
 
