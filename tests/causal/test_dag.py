@@ -1,13 +1,15 @@
 """Graphs: order, kinship, separation, and how many ways there are to relabel them."""
 
 import math
+from collections.abc import Callable
 
 import networkx as nx
+import numpy as np
 import pytest
 import torch
 
 from egregium.causal import DAG
-from egregium.errors import OptionError, ShapeError
+from egregium.errors import OptionError, ShapeError, TensorError
 
 FORK = DAG([(), (0,), (0,)])
 
@@ -56,3 +58,34 @@ def test_cycles_and_strangers_are_refused() -> None:
         DAG.from_networkx(nx.Graph())  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="permutation"):
         FORK.relabelled([0, 0, 1])
+
+
+def test_matrices_of_any_kind() -> None:
+    rows = [[0, 1, 0], [0, 0, 1], [0, 0, 0]]
+    assert DAG.from_adjacency(rows) == DAG.from_adjacency(np.array(rows)) == DAG.chain(3)
+    assert DAG([(), (np.int64(0),)]) == DAG.chain(2)
+
+
+WRONG: dict[str, tuple[type[Exception], str, Callable[[], object]]] = {
+    "half a parent": (OptionError, "parents of each variable", lambda: DAG([(), (0.5,)])),  # type: ignore[list-item]
+    "a named parent": (OptionError, "parents of each variable", lambda: DAG([(), ("a",)])),  # type: ignore[list-item]
+    "nothing": (OptionError, "parents of each variable", lambda: DAG(None)),  # type: ignore[arg-type]
+    "a matrix": (OptionError, "DAG.from_adjacency takes", lambda: DAG(torch.zeros(2, 2))),  # type: ignore[arg-type]
+    "NaN": (TensorError, "NaN", lambda: DAG.from_adjacency([[0.0, torch.nan], [0.0, 0.0]])),
+    "words": (TensorError, "numbers", lambda: DAG.from_adjacency([["a"]])),
+    "a negative count": (OptionError, "n >= 1", lambda: DAG.random(-1)),
+    "a strange name": (OptionError, "permutation", lambda: FORK.relabelled(["a", 0, 1])),  # type: ignore[list-item]
+    "separated from a stranger": (OptionError, "0 to 2; got 7", lambda: FORK.d_separated(0, 7)),
+    "separated from itself": (OptionError, "two variables given others", lambda: FORK.d_separated(0, 0)),
+    "given itself": (OptionError, "two variables given others", lambda: FORK.d_separated(0, 2, [0])),
+    "a stranger's children": (OptionError, "got 9", lambda: FORK.children(9)),
+    "a stranger's ancestors": (OptionError, "got 'a'", lambda: FORK.ancestors("a")),  # type: ignore[arg-type]
+    "a stranger's descendants": (OptionError, "got -1", lambda: FORK.descendants(-1)),
+    "a stranger's parents": (OptionError, "got 3", lambda: FORK.without_parents([3])),
+}
+
+
+@pytest.mark.parametrize(("error", "words", "call"), WRONG.values(), ids=list(WRONG))
+def test_bad_input_is_refused_in_words(error: type[Exception], words: str, call: Callable[[], object]) -> None:
+    with pytest.raises(error, match=words):
+        call()

@@ -1,15 +1,18 @@
 """Directed acyclic graphs of causal variables."""
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import networkx as nx
+import numpy as np
 import torch
 from networkx.algorithms.isomorphism import DiGraphMatcher
 from torch import Tensor
 
-from egregium.errors import OptionError, ShapeError
+from egregium.errors import OptionError, ShapeError, TensorError
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class DAG:
         parents: for each variable the variables that it depends on; kept in increasing order.
 
     Raises:
-        OptionError: a parent that is no variable, or a cycle.
+        OptionError: no sequence of sequences, a parent that is no variable, or a cycle.
 
     >>> chain = DAG([(), (0,), (1,)])
     >>> chain.order, chain.ancestors(2), chain.d_separated(0, 2, [1])
@@ -30,7 +33,7 @@ class DAG:
     parents: tuple[tuple[int, ...], ...]
 
     def __init__(self, parents: Sequence[Sequence[int]]) -> None:
-        object.__setattr__(self, "parents", tuple(tuple(sorted(set(one))) for one in parents))
+        object.__setattr__(self, "parents", _numbers(parents))
         wrong = [(i, j) for i, one in enumerate(self.parents) for j in one if not 0 <= j < self.n]
         if wrong or not self.n:
             raise OptionError(
@@ -41,13 +44,19 @@ class DAG:
             raise OptionError(f"a causal graph has no cycles; this one has {' -> '.join(map(str, [*cycle, cycle[0]]))}.")
 
     @classmethod
-    def from_adjacency(cls, adjacency: Tensor) -> "DAG":
-        """From a matrix `(n, n)` whose entry (i, j) is not zero where i is a parent of j.
+    def from_adjacency(cls, adjacency: Any) -> "DAG":
+        """From a matrix `(n, n)` whose entry (i, j) is not zero where i is a parent of j: what `torch.as_tensor` takes.
 
-        Raises: `ShapeError`, `OptionError`.
+        Raises: `TensorError` for what is no matrix of numbers, or holds NaN or infinity; `ShapeError`, `OptionError`.
         """
+        try:
+            adjacency = torch.as_tensor(adjacency)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TensorError(f"an adjacency matrix is (n, n) numbers; got {type(adjacency).__name__}: {error}") from error
         if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1]:
             raise ShapeError(f"an adjacency matrix is (n, n); got {tuple(adjacency.shape)}.")
+        if not bool(torch.isfinite(adjacency).all()):
+            raise TensorError("an adjacency matrix is finite, 0 where there is no edge; this one holds NaN or infinity.")
         return cls([torch.nonzero(column)[:, 0].tolist() for column in adjacency.T])
 
     @classmethod
@@ -78,7 +87,12 @@ class DAG:
 
     @classmethod
     def random(cls, n: int, *, probability: float = 0.5, generator: torch.Generator | None = None) -> "DAG":
-        """Each pair i < j is an edge with a probability, independently."""
+        """Each pair i < j is an edge with a probability, independently.
+
+        Raises: `OptionError`.
+        """
+        if not isinstance(n, int) or n < 1:
+            raise OptionError(f"DAG.random expects a number n >= 1 of variables; got {n!r}.")
         if not 0 <= probability <= 1:
             raise OptionError(f"DAG.random expects a probability from 0 to 1; got {probability}.")
         return cls.from_adjacency(torch.rand(n, n, generator=generator).lt(probability).triu(1))
@@ -107,28 +121,38 @@ class DAG:
         return tuple(nx.lexicographical_topological_sort(self._graph))
 
     def children(self, i: int) -> tuple[int, ...]:
-        """Variables of which i is a parent."""
+        """Variables of which i is a parent. Raises: `OptionError`."""
+        self.require_variables(i)
         return tuple(sorted(self._graph.successors(i)))
 
     def ancestors(self, i: int) -> tuple[int, ...]:
-        """Variables from which a directed path leads to i."""
+        """Variables from which a directed path leads to i. Raises: `OptionError`."""
+        self.require_variables(i)
         return tuple(sorted(nx.ancestors(self._graph, i)))
 
     def descendants(self, i: int) -> tuple[int, ...]:
-        """Variables to which a directed path leads from i."""
+        """Variables to which a directed path leads from i. Raises: `OptionError`."""
+        self.require_variables(i)
         return tuple(sorted(nx.descendants(self._graph, i)))
 
     def d_separated(self, i: int, j: int, given: Sequence[int] = ()) -> bool:
-        """Whether the graph alone makes variables i and j independent given others."""
+        """Whether the graph alone makes variables i and j independent given others, which are neither.
+
+        Raises: `OptionError`.
+        """
+        self.require_variables(i, j, *given)
+        if i == j or i in given or j in given:
+            raise OptionError(f"d_separated asks of two variables given others; got {i} and {j} given {tuple(given)}.")
         return nx.is_d_separator(self._graph, {i}, {j}, set(given))
 
     def without_parents(self, targets: Sequence[int]) -> "DAG":
-        """All edges into `targets` cut."""
+        """All edges into `targets` cut. Raises: `OptionError`."""
+        self.require_variables(*targets)
         return DAG([() if i in targets else parents for i, parents in enumerate(self.parents)])
 
     def relabelled(self, permutation: Sequence[int]) -> "DAG":
-        """The same graph with variable i called `permutation[i]`."""
-        if sorted(permutation) != list(range(self.n)):
+        """The same graph with variable i called `permutation[i]`. Raises: `OptionError`."""
+        if len(permutation) != self.n or set(permutation) != set(range(self.n)):
             raise OptionError(f"expected a permutation of 0 .. {self.n - 1}; got {tuple(permutation)}.")
         parents: list[tuple[int, ...]] = [()] * self.n
         for i, one in enumerate(self.parents):
@@ -144,6 +168,15 @@ class DAG:
         """All isomorphisms with itself: n! for no edges, 1 for all."""
         return self.isomorphisms(self)
 
+    def require_variables(self, *given: object) -> None:
+        """Check that all given are numbers of variables.
+
+        Raises: `OptionError`.
+        """
+        for i in given:
+            if _index(i) not in range(self.n):
+                raise OptionError(f"this graph has the variables 0 to {self.n - 1}; got {i!r}.")
+
     def to_networkx(self) -> nx.DiGraph:
         """A networkx graph on the nodes 0 .. n - 1."""
         return self._graph.copy()
@@ -154,3 +187,22 @@ class DAG:
         graph.add_nodes_from(range(self.n))
         graph.add_edges_from(self.edges)
         return graph
+
+
+def _numbers(parents: Any) -> tuple[tuple[int, ...], ...]:
+    """The parents of each variable, in increasing order."""
+    expected = "DAG(parents) expects the parents of each variable, such as [(), (0,), (0, 1)]"
+    if isinstance(parents, Tensor | np.ndarray):
+        raise OptionError(f"{expected}; got a {type(parents).__name__}: DAG.from_adjacency takes a matrix.")
+    try:
+        return tuple(tuple(sorted({operator.index(j) for j in one})) for one in parents)
+    except TypeError as error:
+        raise OptionError(f"{expected}; got {parents!r}.") from error
+
+
+def _index(i: Any) -> int | None:
+    """A whole number as such, of any library."""
+    try:
+        return operator.index(i)
+    except TypeError:
+        return None
