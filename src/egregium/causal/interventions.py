@@ -2,16 +2,25 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Normal
+from torch.distributions import Distribution, Normal, TransformedDistribution, constraints
 
-from egregium.causal.mechanisms import Constant, Linear, Mechanism, Shifted
-from egregium.errors import OptionError
+from egregium.causal.mechanisms import Constant, Linear, Mechanism, Shifted, support
+from egregium.errors import OptionError, TensorError
+
+HALVES = (  # of the line, and intervals: the supports of laws that some numbers never come of
+    constraints.greater_than,
+    constraints.greater_than_eq,
+    constraints.less_than,
+    constraints.interval,
+    constraints.half_open_interval,
+)
 
 
 class Variable(NamedTuple):
@@ -47,12 +56,17 @@ class Intervention(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Do(Intervention):
-    """Set variables to values: `Do({0: 1.5})`; a value may be a tensor, one for each row that the changed model solves."""
+    """Set variables to values: `Do({0: 1.5})`; a value may be a tensor, one for each row that the changed model solves.
+
+    Raises: `OptionError` for what is no mapping, or values that are no numbers; `TensorError` for tensors that are not finite
+    real numbers `()` or `(N,)`.
+    """
 
     values: Mapping[int, float | Tensor]
 
     def __post_init__(self) -> None:
         _require_targets(self, self.values)
+        _require_values(self, self.values)
 
     @property
     def targets(self) -> tuple[int, ...]:
@@ -68,7 +82,10 @@ class Do(Intervention):
 
 @dataclass(frozen=True, eq=False)
 class Perfect(Intervention):
-    """Cut variables off their parents and draw them from laws of their own: `Perfect({0: Normal(0.0, 1.0)})`."""
+    """Cut variables off their parents and draw them from laws of their own: `Perfect({0: Normal(0.0, 1.0)})`.
+
+    Raises: `OptionError` for what is no mapping, or laws without a density on the line.
+    """
 
     laws: Mapping[int, Distribution]
 
@@ -130,12 +147,16 @@ class Soft(Intervention):
 
 @dataclass(frozen=True, eq=False)
 class Shift(Intervention):
-    """Add to variables, which depend on their parents and on their noise as before: `Shift({0: 2.0})`."""
+    """Add to variables, which depend on their parents and on their noise as before: `Shift({0: 2.0})`.
+
+    Raises: see `Do`.
+    """
 
     by: Mapping[int, float | Tensor]
 
     def __post_init__(self) -> None:
         _require_targets(self, self.by)
+        _require_values(self, self.by)
 
     @property
     def targets(self) -> tuple[int, ...]:
@@ -158,7 +179,7 @@ class InterventionLaw:
         probabilities: of each, positive and of sum 1; equal by default.
 
     Raises:
-        OptionError: probabilities that are no law with full support: what has none is to be left out.
+        OptionError: no interventions; probabilities that are no law with full support: what has none is to be left out.
 
     >>> [one.targets if one else () for one in InterventionLaw.atomic(2).interventions]
     [(), (0,), (1,)]
@@ -168,11 +189,20 @@ class InterventionLaw:
     probabilities: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        count = len(self.interventions)
-        object.__setattr__(self, "interventions", tuple(self.interventions))
-        object.__setattr__(self, "probabilities", tuple(map(float, self.probabilities)) or (1 / count,) * count)
-        if not count or not all(one is None or isinstance(one, Intervention) for one in self.interventions):
-            raise OptionError(f"InterventionLaw expects interventions, or None for nothing; got {self.interventions!r}.")
+        given = self.interventions
+        if (
+            not isinstance(given, Sequence)
+            or not given
+            or not all(one is None or isinstance(one, Intervention) for one in given)
+        ):
+            raise OptionError(f"InterventionLaw expects one or more interventions, or None for nothing; got {given!r}.")
+        count = len(given)
+        try:
+            probabilities = tuple(map(float, self.probabilities)) or (1 / count,) * count
+        except (TypeError, ValueError) as error:
+            raise OptionError(f"InterventionLaw expects {count} probabilities; got {self.probabilities!r}.") from error
+        object.__setattr__(self, "interventions", tuple(given))
+        object.__setattr__(self, "probabilities", probabilities)
         if len(self.probabilities) != count or not math.isclose(sum(self.probabilities), 1, rel_tol=1e-6):
             raise OptionError(f"InterventionLaw expects {count} probabilities that sum to 1; got {self.probabilities}.")
         if not all(0 < one <= 1 for one in self.probabilities):
@@ -190,13 +220,18 @@ class InterventionLaw:
         Args:
             laws: of the variables when they are targets, N(0, 1) by default.
             probabilities: of nothing, and of each target; equal by default.
+
+        Raises: `OptionError`.
         """
+        if not isinstance(n, int) or n < 1:
+            raise OptionError(f"InterventionLaw.atomic expects a number n >= 1 of variables; got {n!r}.")
         if laws is None:
             laws = standard_normal()
-        each = [laws] * n if isinstance(laws, Distribution) else list(laws)
-        if len(each) != n:
-            raise OptionError(f"InterventionLaw.atomic expects one law or {n} of them; got {len(each)}.")
-        return cls((None, *(Perfect({i: law}) for i, law in enumerate(each))), tuple(probabilities))
+        each = [laws] * n if isinstance(laws, Distribution) else laws
+        if not isinstance(each, Sequence) or len(each) != n:
+            got = len(each) if isinstance(each, Sequence) else repr(each)
+            raise OptionError(f"InterventionLaw.atomic expects one law or {n} of them; got {got}.")
+        return cls((None, *(Perfect({i: law}) for i, law in enumerate(each))), probabilities)  # type: ignore[arg-type]
 
     def targets(self) -> tuple[tuple[int, ...], ...]:
         """The targets of each intervention, () for nothing."""
@@ -210,6 +245,11 @@ class InterventionLaw:
         found = {one.targets if one else () for one in self.interventions if one is None or one.perfect}
         return tuple(one for one in ((), *((i,) for i in range(n))) if one not in found)
 
+    def bounded(self) -> tuple[int, ...]:
+        """Targets of perfect interventions whose law has no full support on the line, as far as torch tells."""
+        perfect = [one for one in self.interventions if isinstance(one, Perfect)]
+        return tuple(sorted({i for one in perfect for i, law in one.laws.items() if _bounded(law)}))
+
     def sample(self, number: int, *, generator: torch.Generator | None = None) -> Tensor:
         """Which intervention, `(number,)`."""
         return torch.multinomial(torch.tensor(self.probabilities, dtype=torch.float64), number, True, generator=generator)
@@ -221,16 +261,46 @@ def standard_normal() -> Normal:
 
 
 def require_law(law: object) -> None:
-    """Check that something is the law of one real number.
+    """Check that something is the law of one real number, with a density.
 
     Raises: `OptionError`.
     """
     if not isinstance(law, Distribution) or law.event_shape or law.batch_shape:
         raise OptionError(f"expected the law of one number, such as torch.distributions.Normal(0.0, 1.0); got {law!r}.")
+    if _discrete(law):
+        raise OptionError(f"expected a law with a density, such as torch.distributions.Normal(0.0, 1.0); {law!r} is discrete.")
 
 
-def _require_targets(intervention: Intervention, given: Iterable[int]) -> None:
-    targets = list(given)
+def _discrete(law: Distribution) -> bool:
+    found = support(law)
+    inside = isinstance(law, TransformedDistribution) and _discrete(law.base_dist)
+    return inside or (found is not None and found.is_discrete)
+
+
+def _bounded(law: Distribution) -> bool:
+    """Whether the law's support is known to be less than the line; maps of the whole line leave it so."""
+    if isinstance(support(law), HALVES):
+        return True
+    if not isinstance(law, TransformedDistribution):
+        return False
+    return all(isinstance(one.domain, type(constraints.real)) for one in law.transforms) and _bounded(law.base_dist)
+
+
+def _require_targets(intervention: Intervention, given: object) -> None:
+    targets = list(given) if isinstance(given, Mapping) else []
     if not targets or not all(isinstance(i, int) and not isinstance(i, bool) and i >= 0 for i in targets):
-        name = type(intervention).__name__
-        raise OptionError(f"{name} expects a mapping from variables, such as {{0: ...}}; got the targets {targets}.")
+        name, got = type(intervention).__name__, f"the targets {targets}" if isinstance(given, Mapping) else repr(given)
+        raise OptionError(f"{name} expects a mapping from variables, such as {{0: ...}}; got {got}.")
+
+
+def _require_values(intervention: Intervention, values: Mapping[int, object]) -> None:
+    name = type(intervention).__name__
+    for i, value in values.items():
+        if isinstance(value, Tensor):
+            if value.is_complex() or value.ndim > 1 or not bool(torch.isfinite(value).all()):
+                kind = f"{value.dtype} {tuple(value.shape)}"
+                raise TensorError(
+                    f"{name} expects finite real numbers, () or (N,) of N rows; variable {i} got {kind}: {value}."
+                )
+        elif not isinstance(value, Real) or not math.isfinite(value):
+            raise OptionError(f"{name} expects a finite real number, or a tensor of them; variable {i} got {value!r}.")

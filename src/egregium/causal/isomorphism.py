@@ -11,7 +11,7 @@ from torch.distributions import Transform, TransformedDistribution
 
 from egregium.causal.interventions import Do, Intervention, InterventionLaw, Perfect, Soft
 from egregium.causal.lcm import LatentCausalModel, Pairs
-from egregium.causal.mechanisms import Mechanism
+from egregium.causal.mechanisms import Mechanism, log_density
 from egregium.causal.scm import SCM
 from egregium.errors import OptionError, ShapeError
 from egregium.numerics.derivatives import jacobian
@@ -253,8 +253,8 @@ def _off_pattern(slopes: Tensor, permutation: Sequence[int]) -> float:
 def _noise_error(a: SCM, b: SCM, noise: Tensor, there: Tensor, slopes: Tensor, permutation: Sequence[int]) -> float:
     errors = []
     for i, k in enumerate(permutation):
-        carried = b.noise[k].log_prob(there[:, k]) + slopes[:, k, i].abs().log()
-        errors.append((carried - a.noise[i].log_prob(noise[:, i])).nan_to_num(torch.inf).abs().max())
+        carried = log_density(b.noise[k], there[:, k]) + slopes[:, k, i].abs().log()
+        errors.append((carried - log_density(a.noise[i], noise[:, i])).nan_to_num(torch.inf).abs().max())
     return float(torch.stack(errors).max())
 
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from egregium.causal.decoders import Decoder, InvertibleDecoder
+from egregium.causal.decoders import Decoder, Flow, InvertibleDecoder, Orthogonal
 from egregium.causal.interventions import Intervention, InterventionLaw
+from egregium.causal.mechanisms import log_density
 from egregium.causal.scm import SCM
 from egregium.errors import ModelError, OptionError, ShapeError
 from egregium.numerics.derivatives import jacobian
+from egregium.spaces.points import require_points
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +67,8 @@ class LatentCausalModel:
         decoder: callable `(N, n) -> (N, *out)`, injective; with a method `inverse` where densities are wanted.
         interventions: their law; by default nothing and all atomic perfect ones, equally likely, drawn from N(0, 1).
 
-    Raises: `OptionError` for interventions on variables that the model does not have.
+    Raises: `ModelError` for what is no model, decoder or law, or a decoder of another number of variables; `OptionError` for
+    interventions on variables that the model does not have.
 
     References:
         Brehmer, de Haan, Lippe, Cohen 2022, arXiv 2203.16437.
@@ -82,7 +85,13 @@ class LatentCausalModel:
     interventions: InterventionLaw
 
     def __init__(self, scm: SCM, decoder: Decoder, interventions: InterventionLaw | None = None) -> None:
+        if not isinstance(scm, SCM) or not callable(decoder):
+            raise ModelError(f"LatentCausalModel expects an SCM and a decoder to call; got {scm!r} and {decoder!r}.")
+        if isinstance(decoder, Orthogonal | Flow) and decoder.n != scm.n:
+            raise ModelError(f"the model has {scm.n} variables and its decoder {decoder.n}: make one of {scm.n}.")
         interventions = InterventionLaw.atomic(scm.n) if interventions is None else interventions
+        if not isinstance(interventions, InterventionLaw):
+            raise ModelError(f"LatentCausalModel(interventions=) expects an InterventionLaw; got {interventions!r}.")
         for targets in interventions.targets():
             if targets and targets[-1] >= scm.n:
                 raise OptionError(f"there are the variables 0 to {scm.n - 1}; got an intervention on {targets[-1]}.")
@@ -99,10 +108,15 @@ class LatentCausalModel:
         if missing := self.interventions.missing(self.n):
             named = ", ".join("nothing" if not one else f"a perfect one on {self.scm.names[one[0]]}" for one in missing)
             return f"the theorem needs all atomic perfect interventions; missing: {named}"
+        if bounded := self.interventions.bounded():
+            named = ", ".join(self.scm.names[i] for i in bounded)
+            return f"the theorem needs laws of intervened variables with full support on the line; those of {named} have none"
         return ""
 
     def sample(self, number: int, *, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float64) -> Pairs:
-        """Draw pairs; equal generators give equal pairs."""
+        """Draw pairs; equal generators give equal pairs. Raises: `OptionError`; `ModelError`, see `SCM.solve`."""
+        if not isinstance(number, int) or number < 1:
+            raise OptionError(f"sample expects a number of pairs, 1 or more; got {number!r}.")
         noise = self.scm.sample_noise(number, generator=generator, dtype=dtype)
         z, index = self.scm.solve(noise), self.interventions.sample(number, generator=generator)
         z_after, intervention_noise = z.clone(), noise.clone()
@@ -132,12 +146,10 @@ class LatentCausalModel:
 
         A noise has moved if it differs by more than `rtol` of itself or of 1; by default the root of the rounding error.
 
-        Raises: `ShapeError`, `ModelError`.
+        Raises: `ShapeError`, `TensorError`, `ModelError`; `OptionError` for an `rtol` that is no finite positive number.
         """
-        if x.shape != x_after.shape:
-            raise ShapeError(f"pairs have equal shapes; got {tuple(x.shape)} before and {tuple(x_after.shape)} after.")
+        least = _least(x, x_after, rtol)
         before, after = (self.scm.abduct(self.encode(one)) for one in (x, x_after))
-        least = math.sqrt(torch.finfo(x.dtype).eps) if rtol is None else rtol
         return (after - before).abs() > least * (1 + before.abs())
 
     def log_prob(self, x: Tensor, x_after: Tensor, *, rtol: float | None = None) -> Tensor:
@@ -151,12 +163,12 @@ class LatentCausalModel:
             K = \partial (g \circ s_I) / \partial \tilde e_I.
 
         Both measures hang on data space alone, so that isomorphic models give equal numbers. Pairs that no intervention
-        makes have density 0.
+        makes have density 0, and so have observations off the decoder's image, by more than `rtol` of themselves or of 1.
 
-        Cost: Jacobians of the decoder at all points, some `8 + 4 n` calls. Raises: `ShapeError`; `ModelError` where the
+        Cost: Jacobians of the decoder at all points, some `8 + 4 n` calls. Raises: see `strata`; `ModelError` where the
         decoder has no `inverse`, or an intervention draws no fresh noise (`Do`, `Shift`), so that pairs have no density.
         """
-        moved = self.strata(x, x_after, rtol=rtol)
+        moved, least = self.strata(x, x_after, rtol=rtol), _least(x, x_after, rtol)
         z, z_after = self.encode(x), self.encode(x_after)
         before = self.scm.log_prob(z) - _log_volume(jacobian(self._flat, z))
         after = torch.full_like(before, -torch.inf)
@@ -167,7 +179,8 @@ class LatentCausalModel:
             if bool(rows.any()):
                 found = torch.tensor(probability).log() + self._log_prob_after(intervention, z_after[rows])
                 after[rows] = torch.logaddexp(after[rows], found)
-        return before + after
+        off = _off(x, self.decoder(z), least) | _off(x_after, self.decoder(z_after), least)
+        return torch.where(off, -torch.inf, before + after)
 
     def _log_prob_after(self, intervention: Intervention | None, z_after: Tensor) -> Tensor:
         """Of what the targets became, on the set that they sweep out."""
@@ -178,7 +191,7 @@ class LatentCausalModel:
         changed, targets = self.scm.intervene(intervention), list(intervention.targets)
         noise = changed.abduct(z_after)
         swept = jacobian(lambda e: self._flat(changed.solve(e)), noise)[..., targets]
-        laws = torch.stack([changed.noise[i].log_prob(noise[:, i]) for i in targets], -1)
+        laws = torch.stack([log_density(changed.noise[i], noise[:, i]) for i in targets], -1)
         return laws.sum(-1) - _log_volume(swept)
 
     def _flat(self, z: Tensor) -> Tensor:
@@ -188,3 +201,21 @@ class LatentCausalModel:
 def _log_volume(J: Tensor) -> Tensor:
     """`log sqrt det J^T J` of Jacobians `(N, D, k)`."""
     return torch.linalg.qr(J, mode="r").R.diagonal(dim1=-2, dim2=-1).abs().log().sum(-1)
+
+
+def _least(x: Tensor, x_after: Tensor, rtol: float | None) -> float:
+    """From which relative difference on numbers of pairs `(N, *out)` differ."""
+    for name, one in (("x", x), ("x_after", x_after)):
+        if isinstance(one, Tensor) and one.ndim < 2:
+            raise ShapeError(f"{name} must be observations (N, *out), a row a pair; got {tuple(one.shape)}.")
+    if isinstance(x, Tensor) and isinstance(x_after, Tensor) and x.shape != x_after.shape:
+        raise ShapeError(f"pairs have equal shapes; got {tuple(x.shape)} before and {tuple(x_after.shape)} after.")
+    require_points(x, x_after, width=None, names=("x", "x_after"))
+    if rtol is not None and not 0 < rtol < math.inf:
+        raise OptionError(f"rtol is a finite positive number, by default the root of the rounding error; got {rtol}.")
+    return math.sqrt(torch.finfo(x.dtype).eps) if rtol is None else rtol
+
+
+def _off(x: Tensor, decoded: Tensor, least: float) -> Tensor:
+    """Which observations are off the decoder's image, where these are what it makes of their causal variables."""
+    return (decoded - x).flatten(1).norm(dim=-1) > least * (1 + x.flatten(1).norm(dim=-1))

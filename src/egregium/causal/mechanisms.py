@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, constraints
 
 from egregium.causal.zuko import MonotonicRQSTransform
-from egregium.errors import ModelError, OptionError
+from egregium.errors import ModelError, OptionError, ShapeError
 
 OfParents = Callable[[Tensor], Tensor]
 REACH = 60  # doublings of the bracket in which a monotone mechanism is inverted
@@ -37,9 +37,9 @@ class Mechanism(ABC):
         """`log |df / de|`, `(N,)`."""
 
     def log_prob(self, value: Tensor, parents: Tensor, law: Distribution) -> Tensor:
-        """Log-density `(N,)` of the variable given its parents, where the noise has a law."""
+        """Log-density `(N,)` of the variable given its parents, where the noise has a law; -inf outside its support."""
         noise = self.inverse(value, parents)
-        return law.log_prob(noise) - self.log_derivative(noise, parents)
+        return log_density(law, noise) - self.log_derivative(noise, parents)
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class Constant(Mechanism):
     value: float | Tensor
 
     def forward(self, noise: Tensor, parents: Tensor) -> Tensor:
-        return torch.zeros_like(noise) + self.value
+        return torch.zeros_like(noise) + _for_rows(self.value, noise)
 
     def inverse(self, value: Tensor, parents: Tensor) -> Tensor:
         raise ModelError("a variable that was set by Do has lost its noise: abduct before the intervention.")
@@ -221,7 +221,7 @@ class Constant(Mechanism):
         return torch.full_like(noise, -torch.inf)
 
     def log_prob(self, value: Tensor, parents: Tensor, law: Distribution) -> Tensor:
-        return torch.where(value == self.value, 0.0, -torch.inf).to(value)
+        return torch.where(value == _for_rows(self.value, value), 0.0, -torch.inf).to(value)
 
 
 @dataclass(frozen=True)
@@ -232,16 +232,46 @@ class Shifted(Mechanism):
     by: float | Tensor
 
     def forward(self, noise: Tensor, parents: Tensor) -> Tensor:
-        return self.mechanism.forward(noise, parents) + self.by
+        return self.mechanism.forward(noise, parents) + _for_rows(self.by, noise)
 
     def inverse(self, value: Tensor, parents: Tensor) -> Tensor:
-        return self.mechanism.inverse(value - self.by, parents)
+        return self.mechanism.inverse(value - _for_rows(self.by, value), parents)
 
     def log_derivative(self, noise: Tensor, parents: Tensor) -> Tensor:
         return self.mechanism.log_derivative(noise, parents)
 
     def log_prob(self, value: Tensor, parents: Tensor, law: Distribution) -> Tensor:
-        return self.mechanism.log_prob(value - self.by, parents, law)
+        return self.mechanism.log_prob(value - _for_rows(self.by, value), parents, law)
+
+
+def support(law: Distribution) -> constraints.Constraint | None:
+    """Where a law has its mass; None where it does not tell."""
+    try:
+        found = law.support
+    except (NotImplementedError, AttributeError):
+        return None
+    return found if isinstance(found, constraints.Constraint) and not constraints.is_dependent(found) else None
+
+
+def log_density(law: Distribution, value: Tensor) -> Tensor:
+    """Log-density of any numbers: minus infinity outside the law's support, NaN of NaN."""
+    known = support(law)
+    inside = torch.ones_like(value, dtype=torch.bool) if known is None else known.check(value)
+    if bool(inside.all()):
+        return law.log_prob(value)
+    found = torch.where(value.isnan(), torch.nan, -torch.inf).to(value)
+    found[inside] = law.log_prob(value[inside])
+    return found
+
+
+def _for_rows(value: float | Tensor, rows: Tensor) -> float | Tensor:
+    """What an intervention sets or adds, if it fits the rows `(N,)` of a model."""
+    if isinstance(value, Tensor) and value.ndim and value.shape != rows.shape:
+        raise ShapeError(
+            f"an intervention's values {tuple(value.shape)} are to fit the {len(rows)} rows of the call, one each: give one "
+            f"number, or a tensor ({len(rows)},)."
+        )
+    return value
 
 
 def _rounding(x: Tensor) -> Tensor:

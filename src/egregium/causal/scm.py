@@ -87,7 +87,7 @@ class SCM:
     def solve(self, noise: Tensor) -> Tensor:
         """The causal variables `(*batch, n)` of noises `(*batch, n)`.
 
-        Raises: `ShapeError`, `TensorError`.
+        Raises: `ShapeError`, `TensorError`; `ModelError` where a mechanism gives NaN or infinity.
         """
         return self._solved(self._rows(noise, "noise")).reshape(noise.shape)
 
@@ -101,35 +101,42 @@ class SCM:
         return torch.stack(found, -1).reshape(z.shape)
 
     def sample(self, *batch: int, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float64) -> Tensor:
-        """Causal variables `(*batch, n)`."""
+        """Causal variables `(*batch, n)`. Raises: `OptionError`; `ModelError` where a mechanism gives NaN or infinity."""
         return self.solve(self.sample_noise(*batch, generator=generator, dtype=dtype))
 
     def sample_noise(self, *batch: int, generator: torch.Generator | None = None, dtype: torch.dtype = torch.float64) -> Tensor:
-        """Noises `(*batch, n)`."""
+        """Noises `(*batch, n)`. Raises: `OptionError`."""
+        if not all(isinstance(one, int) and one >= 0 for one in batch):
+            raise OptionError(f"expected the numbers of draws, such as sample(100) or sample(4, 100); got {batch!r}.")
         return drawn(self.noise, batch, generator).to(dtype)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """Log-density `(*batch)` of causal variables, against Lebesgue measure of all that were not set by `Do`.
 
-        Raises: `ShapeError`, `TensorError`.
+        Raises: `ShapeError`, `TensorError`; `ModelError` where a mechanism finds no noise.
         """
         rows, total = self._rows(z, "z"), torch.zeros((), dtype=z.dtype, device=z.device)
         for i, (parents, mechanism, law) in enumerate(self.variables):
-            total = total + mechanism.log_prob(rows[:, i], rows[:, parents], law)
+            found = mechanism.log_prob(rows[:, i], rows[:, parents], law)
+            if bool(found.isnan().any()):
+                raise ModelError(f"{self.names[i]} has no density at some of the points: its mechanism gives NaN there.")
+            total = total + found
         return total.reshape(z.shape[:-1])
 
     def solution_function(self, i: int) -> "SolutionFunction":
-        """How variable i comes of all noises."""
+        """How variable i comes of all noises. Raises: `OptionError`."""
         self._require_targets((i,))
         return SolutionFunction(self, i)
 
     def intervene(self, *interventions: Intervention) -> "SCM":
         """The model with mechanisms changed, by one intervention after the other.
 
-        Raises: `OptionError` for targets that are no variables, or edges that close a cycle.
+        Raises: `OptionError` for what is no intervention, targets that are no variables, or edges that close a cycle.
         """
         variables = list(self.variables)
         for intervention in interventions:
+            if not isinstance(intervention, Intervention):
+                raise OptionError(f"expected interventions, such as Do({{0: 1.0}}); got {intervention!r}.")
             self._require_targets(intervention.targets)
             for i in intervention.targets:
                 variables[i] = intervention.replaced(i, variables[i])
@@ -145,6 +152,8 @@ class SCM:
         Raises: `ShapeError`, `TensorError`, `OptionError`, `ModelError`.
         """
         changed, noise = self.intervene(*interventions), self.abduct(z)
+        for i in range(self.n):
+            self._require_finite(i, noise[..., i])
         noise, _ = changed.redrawn(noise, [i for one in interventions for i in one.fresh], generator)
         return changed.resolved(z, noise, [i for one in interventions for i in one.targets])
 
@@ -174,6 +183,7 @@ class SCM:
             if moved is None or i in moved:
                 parents = [z[j] for j in self.graph.parents[i]]
                 z[i] = self.mechanisms[i].forward(noise[:, i], torch.stack(parents, -1) if parents else noise[:, :0])
+                self._require_finite(i, z[i])
         return torch.stack(z, -1)
 
     def _rows(self, points: Tensor, name: str) -> Tensor:
@@ -185,10 +195,18 @@ class SCM:
             raise TensorError(f"{name} holds NaN or infinity.")
         return points.reshape(-1, self.n)
 
+    def _require_finite(self, i: int, found: Tensor) -> None:
+        bad = int((~torch.isfinite(found)).sum())
+        if bad:
+            raise ModelError(
+                f"the mechanism of {self.names[i]} gives NaN or infinity for finite numbers, in {bad} of {found.numel()} rows: "
+                "it must be a map of the whole line for all values of the parents."
+            )
+
     def _require_targets(self, targets: Sequence[int]) -> None:
-        wrong = [i for i in targets if not 0 <= i < self.n]
+        wrong = [i for i in targets if not isinstance(i, int) or not 0 <= i < self.n]
         if wrong:
-            raise OptionError(f"there are the variables 0 to {self.n - 1}; got the target {wrong[0]}.")
+            raise OptionError(f"there are the variables 0 to {self.n - 1}; got the target {wrong[0]!r}.")
 
     def _probe(self) -> None:
         generator = torch.Generator().manual_seed(0)
