@@ -69,3 +69,5 @@ def test_bad_input() -> None:
         dci(Z[:, :1], Z[:, :1])
     with pytest.raises(OptionError, match="training"):
         dci(Z, Z, training=0)
+    with pytest.raises(OptionError, match="a ratio nearer to 1"):
+        dci(Z, Z, training=5000, test=10**9)

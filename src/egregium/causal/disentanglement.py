@@ -12,6 +12,7 @@ from egregium.errors import OptionError
 
 TRAINING, TEST = 5000, 4000
 ROWS = 200
+LEAST = 20  # rows for training, and for test
 TREES = {"n_estimators": 15, "max_depth": 3, "learning_rate": 0.4}
 
 
@@ -51,7 +52,8 @@ def dci(z_true: Tensor, z_found: Tensor, *, training: int = TRAINING, test: int 
 
     Cost: n ensembles on n variables: 0.5 s at n = 4, 2.5 s at n = 10.
 
-    Raises: `ShapeError` for unequal shapes; `TensorError` for NaN, too few rows, constant columns; `OptionError`.
+    Raises: `ShapeError` for unequal shapes; `TensorError` for NaN, too few rows, constant columns; `OptionError` for too few of either
+    part.
 
     References: Eastwood and Williams 2018 (OpenReview By-7dz-AZ); Locatello et al. 2019 (arXiv 1811.12359) for the trees.
 
@@ -63,10 +65,15 @@ def dci(z_true: Tensor, z_found: Tensor, *, training: int = TRAINING, test: int 
     require_samples(z_true, z_found, names=("z_true", "z_found"), rows=ROWS, varied=True)
     if z_true.shape[1] < 2:
         raise OptionError("dci compares at least two variables; with one there is nothing to disentangle.")
-    if training < 1 or test < 2:
-        raise OptionError(f"dci expects training >= 1 and test >= 2 samples; got {training} and {test}.")
+    if training < LEAST or test < LEAST:
+        raise OptionError(f"dci expects training and test of {LEAST} samples or more; got {training} and {test}.")
     held = min(test, int(len(z_true) * test / (training + test)))
     fitted = min(training, len(z_true) - held)
+    if min(fitted, held) < LEAST:
+        raise OptionError(
+            f"dci needs {LEAST} samples or more for training and for test; training={training}, test={test} divide "
+            f"{len(z_true)} rows into {fitted} and {held}: choose a ratio nearer to 1."
+        )
     true, found = (z[: fitted + held].detach().cpu().double().numpy() for z in (z_true, z_found))
     columns = [_importance(found, target, fitted, seed) for target in true.T]
     importance = torch.from_numpy(np.stack([column for column, _ in columns], 1))

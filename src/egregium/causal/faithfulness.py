@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from egregium.causal.scm import SCM
+from egregium.errors import OptionError
 
 NUMBER = 20_000  # draws: correlations of 0.03 are seen
 SEEN = 4.0  # standard errors from which a correlation counts
+LEAST = 100  # draws, of which six regressors leave enough
 LARGEST = 2  # most variables that are conditioned on
 
 
@@ -36,17 +38,25 @@ def unfaithful(scm: SCM, *, number: int = NUMBER, largest: int = LARGEST) -> tup
         number: draws, with a fixed seed.
         largest: most variables that are conditioned on.
 
+    Variables that were set by `Do` do not vary: questions are asked of the others alone, given those.
+
+    Raises: `OptionError`; `ModelError`, see `SCM.solve`.
+
     Cost: `number` draws and some `n^(2 + largest)` regressions.
 
     >>> from egregium.causal import SCM
     >>> [(one.i, one.j, one.given) for one in unfaithful(SCM.linear(torch.tensor([[0.0, 1, -1], [0, 0, 1], [0, 0, 0]])))]
     [(0, 2, ())]
     """
+    if number < LEAST or largest < 0:
+        raise OptionError(f"unfaithful expects number >= {LEAST} draws and largest >= 0; got {number} and {largest}.")
     z = scm.sample(number, generator=torch.Generator().manual_seed(0))
+    fixed = (z == z[0]).all(0)
+    still, varied = (torch.nonzero(one)[:, 0].tolist() for one in (fixed, ~fixed))
     z = (z - z.mean(0)) / z.std(0)
     found = []
-    for i, j, given in _questions(scm.n, largest):
-        if not scm.graph.d_separated(i, j, given):
+    for i, j, given in _questions(varied, largest):
+        if not scm.graph.d_separated(i, j, (*given, *still)):
             conditions = _polynomials(z[:, given])
             correlation = _canonical(_rest(_powers(z[:, i]), conditions), _rest(_powers(z[:, j]), conditions))
             if correlation < SEEN / number**0.5:
@@ -54,9 +64,9 @@ def unfaithful(scm: SCM, *, number: int = NUMBER, largest: int = LARGEST) -> tup
     return tuple(found)
 
 
-def _questions(n: int, largest: int) -> Iterator[tuple[int, int, tuple[int, ...]]]:
-    for i, j in combinations(range(n), 2):
-        others = [k for k in range(n) if k not in (i, j)]
+def _questions(variables: list[int], largest: int) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+    for i, j in combinations(variables, 2):
+        others = [k for k in variables if k not in (i, j)]
         for size in range(min(largest, len(others)) + 1):
             for given in combinations(others, size):
                 yield i, j, given

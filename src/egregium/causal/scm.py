@@ -10,11 +10,14 @@ from torch.distributions import Distribution
 
 from egregium.causal.dag import DAG
 from egregium.causal.interventions import Intervention, Variable, require_law, standard_normal
-from egregium.causal.mechanisms import Constant, Linear, Mechanism, Shifted
+from egregium.causal.mechanisms import Constant, Linear, Mechanism, Shifted, support
 from egregium.errors import ModelError, OptionError, ShapeError, TensorError
 from egregium.models.randomness import seeded
 
-PROBES = 8  # rows on which mechanisms are tried when a model is made
+PROBES = 8  # draws on which inverses are tried when a model is made
+DRAWS = 32  # that tell a noise's spread
+STEPS, WIDE = 65, 8.0  # noises on a grid, and how far it goes, in units of the draws' spread
+ROUNDINGS = 64  # errors of rounding by which values on the grid may be off
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +35,8 @@ class SCM:
 
     Raises:
         OptionError: unequal numbers of variables, mechanisms, laws and names.
-        ModelError: a mechanism that its `inverse` does not invert, or that gives no finite numbers `(N,)`, on drawn noise.
+        ModelError: a mechanism that its `inverse` does not invert, or that gives no finite numbers `(N,)`, on drawn noise; or
+            that turns round within 8 spreads of its noise, as far as 65 noises show.
 
     References:
         Pearl 2009, Causality; Brehmer et al. 2022, arXiv 2203.16437, definition 1.
@@ -210,11 +214,12 @@ class SCM:
 
     def _probe(self) -> None:
         generator = torch.Generator().manual_seed(0)
-        noise = self.sample_noise(PROBES, generator=generator)
+        noise = self.sample_noise(DRAWS, generator=generator)
         values = torch.randn(noise.shape, generator=generator, dtype=noise.dtype)
-        for i, (parents, mechanism, _) in enumerate(self.variables):
+        for i, (parents, mechanism, law) in enumerate(self.variables):
             if not isinstance(mechanism, Constant | Shifted):
-                _require_inverse(self.names[i], mechanism, noise[:, i], values[:, parents])
+                _require_inverse(self.names[i], mechanism, noise[:PROBES, i], values[:PROBES, parents])
+                _require_one_way(self.names[i], mechanism, _grid(law, noise[:, i]), values[:3, parents])
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,4 +270,31 @@ def _require_inverse(name: str, mechanism: Mechanism, noise: Tensor, parents: Te
         raise ModelError(
             f"the mechanism of {name} is not invertible in its noise: its inverse leads back to other noise, or its derivative "
             "is zero or infinite."
+        )
+
+
+def _grid(law: Distribution, draws: Tensor) -> Tensor:
+    """Increasing noises far beyond a law's draws, as far as it has mass there."""
+    low, middle, high = draws.quantile(torch.tensor([0.16, 0.5, 0.84], dtype=draws.dtype))
+    grid = middle + torch.linspace(-WIDE, WIDE, STEPS, dtype=draws.dtype) * (high - low) / 2
+    known = support(law)
+    inside = (grid >= draws.min()) & (grid <= draws.max()) if known is None else known.check(grid)
+    return grid[inside]
+
+
+def _require_one_way(name: str, mechanism: Mechanism, grid: Tensor, parents: Tensor) -> None:
+    """Check that values rise, or fall, all along a grid of noises, for each row of parents; where floats can tell."""
+    noise, rows = grid.repeat(len(parents)), parents.repeat_interleave(len(grid), 0)
+    value = mechanism.forward(noise, rows)
+    if bool(value.isnan().any()):
+        raise ModelError(
+            f"the mechanism of {name} must give numbers for all noise that its law may draw; it gives NaN for some."
+        )
+    value = value.reshape(len(parents), -1)
+    step, rounding = value.diff(dim=-1), ROUNDINGS * torch.finfo(value.dtype).eps * (1 + value.abs())
+    least = torch.maximum(rounding[:, 1:], rounding[:, :-1])
+    if bool(((step > least).any(-1) & (step < -least).any(-1)).any()):
+        raise ModelError(
+            f"the mechanism of {name} is not invertible in its noise: it rises for some noise and falls for other, between "
+            f"{float(grid[0]):.3g} and {float(grid[-1]):.3g}."
         )
