@@ -1,10 +1,12 @@
 """Latent causal models: pairs, the lemma of noise encodings, and exact densities on strata."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
-from torch.distributions import Laplace, Normal
+from torch.distributions import AffineTransform, Exponential, Laplace, Normal, TransformedDistribution, Uniform
 
 from egregium.causal import SCM, Do, Flow, InterventionLaw, LatentCausalModel, Orthogonal, Perfect, Soft
 from egregium.causal.mechanisms import Linear
@@ -97,3 +99,59 @@ def test_bad_input_is_refused_in_words(model: LatentCausalModel) -> None:
         done.log_prob(pairs.x, pairs.x_after)
     with pytest.raises(TensorError, match="orthonormal"):
         Orthogonal(torch.ones(2, 2))
+
+
+MODEL = LatentCausalModel(SCM.linear(WEIGHTS), Orthogonal.random(3, 6))
+X = MODEL.sample(4, generator=generator()).x
+WRONG: dict[str, tuple[type[Exception], str, Callable[[Any], object]]] = {
+    "no draws": (OptionError, "1 or more; got 0", lambda m: m.sample(0)),
+    "negative draws": (OptionError, "1 or more; got -1", lambda m: m.sample(-1)),
+    "halves": (TensorError, "float32 or float64", lambda m: m.log_prob(X.half(), X.half())),
+    "two dtypes": (TensorError, "one dtype", lambda m: m.log_prob(X.float(), X)),
+    "one number a row": (ShapeError, r"\(N, \*out\)", lambda m: m.log_prob(X[0], X[0])),
+    "another width": (ShapeError, r"\(\*batch, 6\)", lambda m: m.log_prob(X[:, :5], X[:, :5])),
+    "a tolerance of NaN": (OptionError, "rtol is a finite", lambda m: m.strata(X, X, rtol=math.nan)),
+    "no decoder": (ModelError, "a decoder to call", lambda m: LatentCausalModel(m.scm, None)),  # type: ignore[arg-type]
+    "another decoder": (ModelError, "3 variables and its decoder 2", lambda m: LatentCausalModel(m.scm, Flow(2, 4))),
+    "no law": (ModelError, "an InterventionLaw", lambda m: LatentCausalModel(m.scm, m.decoder, 3)),  # type: ignore[arg-type]
+    "an empty law": (OptionError, "one or more interventions", lambda _: InterventionLaw(())),
+    "a number for laws": (OptionError, "one law or 2", lambda _: InterventionLaw.atomic(2, 3)),  # type: ignore[arg-type]
+    "words": (OptionError, "probabilities; got", lambda _: InterventionLaw.atomic(1, probabilities=("a", "b"))),  # type: ignore[arg-type]
+    "whole numbers": (TensorError, "real numbers", lambda _: Orthogonal.random(2, 5)(torch.ones(3, 2).long())),
+    "narrow": (OptionError, "n <= width", lambda _: Orthogonal.random(3, 2)),
+    "another n": (ShapeError, r"\(\*batch, 2\)", lambda _: Orthogonal.random(2, 5)(X)),
+    "another n of a flow": (ShapeError, r"\(\*batch, 2\)", lambda _: Flow(2, 4)(X)),
+    "another width of a flow": (ShapeError, r"\(\*batch, 4\)", lambda _: Flow(2, 4).inverse(X)),
+    "a strength of NaN": (OptionError, "finite strength", lambda _: Flow(2, 4, strength=math.nan)),
+}
+
+
+@pytest.mark.parametrize(("error", "words", "call"), WRONG.values(), ids=list(WRONG))
+def test_what_has_no_answer_is_refused(error: type[Exception], words: str, call: Callable[[Any], object]) -> None:
+    with pytest.raises(error, match=words):
+        call(MODEL)
+
+
+def test_flows_answer_in_the_dtype_that_they_are_given() -> None:
+    z = torch.randn(5, 2, generator=generator())
+    x = Flow(2, 4)(z)
+    assert x.dtype == torch.float32 and torch.allclose(Flow(2, 4).inverse(x), z, atol=1e-5)
+
+
+@pytest.mark.parametrize("decoder", [DECODERS["tall"], DECODERS["flow"]], ids=["tall", "flow"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_observations_off_the_image_have_no_density(decoder: Any, dtype: torch.dtype) -> None:
+    model = LatentCausalModel(SCM.linear(WEIGHTS), decoder)
+    x = model.sample(20, generator=generator()).x.to(dtype)
+    assert torch.isfinite(model.log_prob(x, x)).all()  # rounding moves none
+    assert model.log_prob(x + 0.1, x + 0.1).eq(-torch.inf).all()
+
+
+@pytest.mark.parametrize(
+    "law",
+    [Exponential(1.0), Uniform(-9.0, 9.0), TransformedDistribution(Exponential(1.0), [AffineTransform(0.0, 2.0)])],
+    ids=["half", "interval", "stretched half"],
+)
+def test_laws_on_a_part_of_the_line_have_no_full_support(law: Any) -> None:
+    found = LatentCausalModel(MODEL.scm, MODEL.decoder, InterventionLaw.atomic(3, [Normal(0.0, 1.0), law, Laplace(0.0, 1.0)]))
+    assert "full support on the line; those of z1 have none" in found.identifiable() and not MODEL.identifiable()

@@ -2,13 +2,14 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import Laplace, MultivariateNormal, Normal
+from torch.distributions import Bernoulli, Categorical, Laplace, MultivariateNormal, Normal, Uniform
 
 from egregium.causal import DAG, SCM, AdditiveNoise, Do, Linear, LocationScale, Monotone, MonotoneSpline, Perfect, Shift, Soft
 from egregium.errors import ModelError, OptionError, ShapeError, TensorError
@@ -168,3 +169,55 @@ def test_bad_input_is_refused_in_words(curved: SCM, z: Tensor) -> None:
         curved.log_prob(z.where(z < 0, torch.nan))
     with pytest.raises(ModelError, match="lost its noise"):
         curved.intervene(Do({1: 0.3})).abduct(z)
+
+
+PAIR = SCM(DAG.chain(2), [Linear(), AdditiveNoise(lambda p: (p[:, 0] + 4).log())])
+ROWS = torch.zeros(4, 2).double()
+WRONG: dict[str, tuple[type[Exception], str, Callable[[], object]]] = {
+    "do NaN": (OptionError, "finite real number", lambda: Do({0: math.nan})),
+    "do infinity": (OptionError, "finite real number", lambda: Do({0: math.inf})),
+    "do a complex number": (OptionError, "finite real number", lambda: Do({0: 1j})),  # type: ignore[dict-item]
+    "do a word": (OptionError, "got 'a'", lambda: Do({0: "a"})),  # type: ignore[dict-item]
+    "do no mapping": (OptionError, "expects a mapping", lambda: Do(3)),  # type: ignore[arg-type]
+    "shift by NaN": (OptionError, "finite real number", lambda: Shift({0: math.nan})),
+    "shift by NaN of a tensor": (TensorError, "finite real numbers", lambda: Shift({0: torch.tensor(math.nan)})),
+    "do a complex tensor": (TensorError, "finite real numbers", lambda: Do({0: torch.tensor(1j)})),
+    "do a matrix": (TensorError, "of N rows", lambda: Do({0: torch.zeros(2, 2)})),
+    "do other rows": (ShapeError, r"\(3,\) are to fit the 4 rows", lambda: PAIR.counterfactual(ROWS, Do({0: torch.zeros(3)}))),
+    "shift one row": (
+        ShapeError,
+        r"\(1,\) are to fit the 4 rows",
+        lambda: PAIR.counterfactual(ROWS, Shift({0: torch.zeros(1)})),
+    ),
+    "a coin": (OptionError, "is discrete", lambda: Perfect({0: Bernoulli(0.5)})),
+    "dice as noise": (OptionError, "is discrete", lambda: SCM(DAG.empty(1), [Linear()], Categorical(torch.ones(6)))),
+    "no number from solve": (ModelError, "mechanism of z1 gives NaN", lambda: PAIR.solve(torch.tensor([[-5.0, 0.0]]))),
+    "no noise": (ModelError, "mechanism of z1 gives NaN", lambda: PAIR.counterfactual(ROWS - 5, Shift({0: 1.0}))),
+    "no density": (ModelError, "z1 has no density", lambda: PAIR.log_prob(ROWS - 5)),
+    "no counterfactual": (ModelError, "mechanism of z1 gives NaN", lambda: PAIR.counterfactual(ROWS, Do({0: -5.0}))),
+    "half a variable": (OptionError, "the target 0.5", lambda: PAIR.solution_function(0.5)),  # type: ignore[arg-type]
+    "no intervention": (OptionError, "expected interventions", lambda: PAIR.intervene(3)),  # type: ignore[arg-type]
+    "negative draws": (OptionError, "numbers of draws", lambda: PAIR.sample(-1)),
+    "a fold": (ModelError, "rises for some noise", lambda: SCM(DAG.empty(1), [Monotone(lambda e, p: e - e**5 / 1000)])),
+    "a hole": (ModelError, "NaN for some", lambda: SCM(DAG.empty(1), [Monotone(lambda e, p: (e + 5).log())])),
+}
+
+
+@pytest.mark.parametrize(("error", "words", "call"), WRONG.values(), ids=list(WRONG))
+def test_what_has_no_answer_is_refused(error: type[Exception], words: str, call: Callable[[], object]) -> None:
+    with pytest.raises(error, match=words):
+        call()
+
+
+@pytest.mark.parametrize("law", [Normal(0.0, 100.0), Uniform(0.0, 1.0), Normal(1.0, 1e-3), Laplace(0.0, 1.0)], ids=str)
+@pytest.mark.parametrize(
+    "function", [torch.sinh, lambda e: -e - 0.9 * e.sin(), lambda e: e + e.exp()], ids=["sinh", "wave", "exp"]
+)
+def test_steep_and_flat_mechanisms_are_not_refused(function: Callable[[Tensor], Tensor], law: Any) -> None:
+    SCM(DAG.empty(1), [Monotone(lambda e, p: function(e))], law)
+
+
+def test_there_is_no_density_outside_the_support_of_noises() -> None:
+    scm = SCM(DAG.empty(1), [Linear(scale=2.0)], Uniform(0.0, 1.0))
+    found = scm.log_prob(torch.tensor([[1.0], [3.0], [-0.1]]).double())
+    assert found[0] == pytest.approx(-math.log(2)) and found[1:].eq(-torch.inf).all()

@@ -52,8 +52,8 @@ def dci(z_true: Tensor, z_found: Tensor, *, training: int = TRAINING, test: int 
 
     Cost: n ensembles on n variables: 0.5 s at n = 4, 2.5 s at n = 10.
 
-    Raises: `ShapeError` for unequal shapes; `TensorError` for NaN, too few rows, constant columns; `OptionError` for too few of either
-    part.
+    Raises: `ShapeError` for unequal shapes; `TensorError` for NaN, too few rows, constant columns; `OptionError` for parts of
+    fewer than 20 rows.
 
     References: Eastwood and Williams 2018 (OpenReview By-7dz-AZ); Locatello et al. 2019 (arXiv 1811.12359) for the trees.
 
