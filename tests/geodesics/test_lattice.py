@@ -28,7 +28,7 @@ def test_steps_are_as_long_as_the_mean_metric_of_their_ends_says() -> None:
 
 
 def test_paths_are_the_shortest() -> None:
-    path, length = LATTICE.shortest()
+    path, walked = LATTICE.shortest()
     n = len(PLAN.neighbours)
     for pair in range(6):
         inside = (PLAN.neighbours < n).numpy()
@@ -36,7 +36,7 @@ def test_paths_are_the_shortest() -> None:
         weights = LATTICE.weights[..., pair].numpy()[start, slot]
         graph = csr_array((weights, (start, PLAN.neighbours.numpy()[start, slot])), shape=(n, n))
         exact = float(dijkstra(graph, indices=PLAN.source)[PLAN.goal])
-        assert abs(float(length[pair]) / exact - 1) < 1e-12
+        assert abs(float(walked[pair, -1]) / exact - 1) < 1e-12
         assert path[pair, 0] == PLAN.source and path[pair, -1] == PLAN.goal
 
 
@@ -54,8 +54,8 @@ def test_about_a_path_steps_cost_more_and_elsewhere_as_before() -> None:
 
 
 def test_pairs_may_be_chosen() -> None:
-    path, length = LATTICE.shortest()
+    path, walked = LATTICE.shortest()
     rows = torch.tensor([1, 4])
     chosen = LATTICE.of(rows).shortest()
-    assert chosen[1].equal(length[rows]) and chosen[0].shape[0] == 2
-    assert LATTICE.of(rows).avoiding(path[rows]).shortest()[1].equal(LATTICE.avoiding(path).shortest()[1][rows])
+    assert chosen[1][:, -1].equal(walked[rows, -1]) and chosen[0].shape[0] == 2
+    assert LATTICE.of(rows).avoiding(path[rows]).shortest()[1][:, -1].equal(LATTICE.avoiding(path).shortest()[1][rows, -1])

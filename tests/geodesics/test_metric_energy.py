@@ -61,15 +61,15 @@ def test_a_line_over_a_hill_is_no_minimum() -> None:
     over = quadratic(table, polygon(z0, z1, 32), EXTENT)
     assert not over.hessian.solve(over.gradient)[1]
     lattice = Lattice.about(table, z0, z1, torch.eye(2, dtype=torch.float64)[None], EXTENT, 12)
-    path, length = lattice.shortest()
-    start = lattice.curves(path, 32)
+    path, walked = lattice.shortest()
+    start = lattice.curves(path, walked, 32)
     around = relax(table, start, EXTENT, 1e-6)
     assert around.settled and around.energy < 0.5 * over.energy
-    assert length < 1.1 * around.energy.sqrt()
+    assert walked[:, -1] < 1.1 * around.energy.sqrt()
     assert (start[:, 0] == z0).all() and (start[:, -1] == z1).all()
     other, longer = lattice.avoiding(path).shortest()
-    opposite = relax(table, lattice.curves(other, 32), EXTENT, 1e-6)
-    assert length <= longer and opposite.settled
+    opposite = relax(table, lattice.curves(other, longer, 32), EXTENT, 1e-6)
+    assert walked[:, -1] <= longer[:, -1] and opposite.settled
     assert opposite.nodes[0, 16, 1].sign() == -around.nodes[0, 16, 1].sign()
 
 

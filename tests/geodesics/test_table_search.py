@@ -40,6 +40,18 @@ def test_lattices_may_be_searched_in_parts(monkeypatch: pytest.MonkeyPatch) -> N
         torch.testing.assert_close(curves.second_best, same.second_best, rtol=1e-9, atol=0, equal_nan=True)
 
 
+def test_starts_are_run_through_at_even_speed() -> None:
+    pairs = Pairs(MetricTable(SPACE.immerse, 1e-3, Z0), Z0, Z1, (Z1 - Z0).abs().amax(-1), 0.01)
+    line = pairs.straight
+    even = pairs.even(line)
+    before, after = (pairs.speed(0.5 * (z[:, 1:] + z[:, :-1]), z.diff(dim=1)) for z in (line, even))
+    assert (after.std(-1) / after.mean(-1) < 0.6 * before.std(-1) / before.mean(-1)).all()
+    torch.testing.assert_close(even[:, [0, -1]], line[:, [0, -1]])
+    away = (even - line).flatten(0, 1)
+    along = (Z1 - Z0).repeat_interleave(17, 0)
+    torch.testing.assert_close(away[:, 0] * along[:, 1], away[:, 1] * along[:, 0])  # still on the line
+
+
 def test_lengths_and_steps_do_not_depend_on_the_batch() -> None:
     t = torch.linspace(0, 1, 9, dtype=torch.float64)[None, :, None]
     starts = [torch.lerp(Z0[:, None], Z1[:, None], t) + 0.3 * (torch.pi * t).sin()]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
-from egregium.numerics.splines import between, doubled, midpoints, resampled, slopes
+from egregium.numerics.splines import between, doubled, midpoints, resampled, shares, slopes
 
 
 def sampled(segments: int) -> tuple[Tensor, Tensor]:
@@ -78,3 +78,8 @@ def test_rows_do_not_influence_each_other() -> None:
     spoiled[1] = torch.nan
     for function in (slopes, doubled):
         torch.testing.assert_close(function(spoiled)[[0, 2]], function(values)[[0, 2]], rtol=1e-14, atol=1e-14)
+
+
+def test_shares_are_those_of_the_pieces_or_even() -> None:
+    pieces = torch.tensor([[1.0, 3.0], [1.0, torch.nan], [0.0, 1.0]])
+    assert shares(pieces).tolist() == [[0.0, 0.25, 1.0], [0.0, 0.5, 1.0], [0.0, 0.5, 1.0]]

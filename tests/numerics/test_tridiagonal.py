@@ -88,6 +88,12 @@ def test_damping_scales_the_diagonal_blocks() -> None:
     assert torch.equal(damped.diagonal[0], system.diagonal[0]) and torch.equal(damped.upper, system.upper)
 
 
+def test_others_may_be_added() -> None:
+    one, other, weight = drawn(3, 4, 2), drawn(3, 4, 2, seed=1), torch.tensor([0.0, 0.5, 2.0], dtype=torch.float64)
+    expected = one.dense() + weight[:, None, None] * other.dense()
+    torch.testing.assert_close(one.plus(weight, other).dense(), expected)
+
+
 def test_rows_can_be_taken_replaced_and_stacked() -> None:
     system, other = drawn(4, 3, 2), drawn(2, 3, 2, seed=5)
     rows = torch.tensor([3, 1])

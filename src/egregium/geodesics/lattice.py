@@ -57,7 +57,7 @@ class Lattice:
         return Lattice(self.cells, self.points[rows], self.weights[..., rows], self.costs[..., rows])
 
     def shortest(self) -> tuple[Tensor, Tensor]:
-        """Paths of least cost `(P, k)`, the first node repeated, and their lengths `(P,)`, infinite where there is none."""
+        """Paths of least cost `(P, k)`, the first node repeated, and their lengths up to each node; infinite: there is none."""
         plan = _plan(self.cells, self.points.device)
         return self._walked(_swept(self.costs, plan), plan)
 
@@ -65,15 +65,16 @@ class Lattice:
         """Paths back from the goal to which `reached` `(n + 1, P)` are the least costs."""
         n, _, p = self.weights.shape
         rows, place = torch.arange(p, device=reached.device), torch.full((p,), plan.goal, device=reached.device)
-        length, path = self.weights.new_zeros(p), [place]
+        path, pieces = [place], [self.weights.new_zeros(p)]
         while bool((place != plan.source).any()) and len(path) < n:
             ahead = plan.neighbours[place]
             step = (reached[ahead, rows[:, None]] + self.costs[place, :, rows]).argmin(-1)
-            length = length + torch.where(place == plan.source, 0.0, self.weights[place, step, rows])
-            there = (place == plan.source) | torch.isinf(length)
+            pieces.append(torch.where(place == plan.source, 0.0, self.weights[place, step, rows]))
+            there = (place == plan.source) | torch.isinf(pieces[-1])
             place = torch.where(there, plan.source, ahead[rows, step].clamp_max(n - 1))
             path.append(place)
-        return torch.stack(path[::-1], 1), torch.where(place == plan.source, length, torch.inf)
+        walked = torch.stack([pieces[0], *pieces[:0:-1]], 1).cumsum(1)
+        return torch.stack(path[::-1], 1), torch.where((place == plan.source)[:, None], walked, torch.inf)
 
     def avoiding(self, path: Tensor) -> "Lattice":
         """The same lattice, on which what lies about paths `(P, k)` costs more."""
@@ -82,12 +83,10 @@ class Lattice:
         about = taken[_plan(self.cells, path.device).neighbours[:, ADJACENT]].any(1)
         return replace(self, costs=torch.where(about[:, None], PENALTY * self.costs, self.costs))
 
-    def curves(self, path: Tensor, segments: int) -> Tensor:
-        """Polylines `(P, segments + 1, 2)` through the nodes of paths `(P, k)`, at uniform parameters."""
+    def curves(self, path: Tensor, walked: Tensor, segments: int) -> Tensor:
+        """Polylines `(P, segments + 1, 2)` through the nodes of paths `(P, k)` of finite length, in equally long pieces."""
         line = self.points.gather(1, path[..., None].expand(-1, -1, 2))
-        moved = torch.linalg.vector_norm(line.diff(dim=1), dim=-1)
-        at = F.pad(moved.cumsum(1), (1, 0))
-        return resampled(line, at / at[:, -1:].clamp_min(torch.finfo(at.dtype).tiny), segments)
+        return resampled(line, walked / walked[:, -1:].clamp_min(torch.finfo(walked.dtype).tiny), segments)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 r"""Geodesics of a tabulated metric: Newton's method on the energy of latent polygons, all pairs and all starts at once.
 
 A polygon of T segments has the energy `E = T sum_i D_i^T G(m_i) D_i`, `D_i` its segments and `m_i` their middles. With the
-table's derivatives of G the Hessian is exact and costs no more than the energy; where it is not positive definite, the part
-that has no derivatives of G takes its place.
+table's derivatives of G the Hessian H is exact and costs no more than the energy; its part M without derivatives of G is a
+metric of curves. Steps solve `(H + w M) d = -g`, so that they are damped alike in all coordinates and at all wavelengths; w is
+0 unless H is not positive definite or a step before did not do.
 """
 
 from dataclasses import dataclass, replace
@@ -15,8 +16,12 @@ from egregium.numerics.rows import Rows
 from egregium.numerics.tridiagonal import BlockTridiagonal
 
 MAX_STEPS = 30
-REACH = 0.5
-STUCK = 1e4
+REACH = 0.25  # of the length: longest step in M
+SHIFT, SHIFTED, SHIFTS = 0.5, 2.5, 3  # first w where H is not definite, what it is multiplied by, and how often at most
+RAISED, LOWERED = 6.0, 0.2  # times the damping after a step that did not do, and after one that did
+LEAST, MOST = 0.3, 1e4  # damping after a first step that did not do, and where pairs are given up
+FORGOTTEN = 0.1  # damping that is as good as none
+KEPT = 0.25  # of the decrease promised: steps that keep less do not lower the damping
 
 
 @dataclass(frozen=True)
@@ -93,7 +98,7 @@ def relax(table: MetricTable, nodes: Tensor, extent: Tensor, tolerance: float) -
             break
         state, done = state.stepped(table, tolerance)
         result = result.updated(state.rows[done], state[done].relaxed())
-        state = state[~done & (state.damping < STUCK)]
+        state = state[~done & (state.damping < MOST)]
     return result
 
 
@@ -121,8 +126,9 @@ class _State(Rows):
 
     def stepped(self, table: MetricTable, tolerance: float) -> "tuple[_State, Tensor]":
         """After one step, kept where the energy does not grow, and which pairs are done with it."""
-        delta, newton = self._direction()
-        size = (0.5 * self.now.metric.quadratic(delta).double() / self.now.energy).clamp_min(0).sqrt().to(self.size)
+        delta, shift = self._direction()
+        newton, square = shift == self.damping, self.now.metric.quadratic(delta).double()
+        size = (0.5 * square / self.now.energy).clamp_min(0).sqrt().to(self.size)
         reach = (REACH / size).clamp_max(1).nan_to_num(0.0)
         moved = self.nodes.clone()
         moved[:, 1:-1] += reach[:, None, None] * delta
@@ -130,9 +136,14 @@ class _State(Rows):
         accept = torch.isfinite(size) & (trial.energy <= self.now.energy * (1 + 16 * torch.finfo(size.dtype).eps))
         rate = (size / self.size).clamp(0, 0.95).nan_to_num(0.0)
         left = size * torch.where(newton, size.clamp_max(1), rate / (1 - rate))
-        done = accept & (self.damping == 0) & ((left <= tolerance) & (size <= 10 * tolerance) | (size <= 0.01 * tolerance))
-        lowered = torch.where(self.damping > 1e-3, 0.2 * self.damping, 0.0)
-        damping = torch.where(accept, lowered, (8 * self.damping).clamp_min(0.03))
+        near = size <= 10 * tolerance
+        done = accept & (self.damping == 0) & ((left <= tolerance) & near | (size <= 0.01 * tolerance))
+        slope = (self.now.gradient * delta).sum((-2, -1))
+        promised = 0.5 * reach * (shift * reach * square - (2 - reach) * slope)
+        kept = near | (self.now.energy - trial.energy > KEPT * promised)
+        lowered = torch.where(kept, LOWERED * self.damping, self.damping)
+        raised = (RAISED * torch.maximum(self.damping, shift)).clamp_min(LEAST)
+        damping = torch.where(accept, torch.where(lowered > FORGOTTEN, lowered, 0.0), raised)
         after = replace(
             self,
             nodes=torch.where(accept[:, None, None], moved, self.nodes),
@@ -145,10 +156,14 @@ class _State(Rows):
         return after, done
 
     def _direction(self) -> tuple[Tensor, Tensor]:
-        """Steps `(P, T - 1, d)`, and whether each is Newton's."""
-        delta, newton = self.now.hessian.damped(self.damping).solve(-self.now.gradient)
-        rows = (~newton).nonzero().flatten()
-        if len(rows):
-            instead = self.now.metric[rows].damped(self.damping[rows]).solve(-self.now.gradient[rows])[0]
-            delta = delta.index_copy(0, rows, instead)
-        return delta, newton
+        """Steps `(P, T - 1, d)`, and the w `(P,)` at which they were found: the damping where that will do."""
+        hessian, metric, push, shift = self.now.hessian, self.now.metric, -self.now.gradient, self.damping
+        delta, definite = hessian.plus(shift, metric).solve(push)
+        for _ in range(SHIFTS):
+            rows = (~definite).nonzero().flatten()
+            if not len(rows):
+                break
+            shift = shift.index_copy(0, rows, (SHIFTED * shift[rows]).clamp_min(SHIFT))
+            instead, found = hessian[rows].plus(shift[rows], metric[rows]).solve(push[rows])
+            delta, definite = delta.index_copy(0, rows, instead), definite.index_copy(0, rows, found)
+        return delta, shift

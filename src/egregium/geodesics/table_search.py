@@ -17,6 +17,7 @@ from egregium.numerics.cubature import gauss_legendre
 from egregium.numerics.rows import Rows
 
 COARSE, FINE = 16, 64
+HALVES = 2  # of a segment: pieces whose lengths tell how fast a start runs
 UNRESOLVED = 0.02  # of the length: a polygon that is shorter by more than that is too coarse to tell minima apart
 CELLS = 0.75  # of a lattice between the ends, for each segment
 ROUTES = 4
@@ -72,6 +73,17 @@ class Pairs(Rows):
         t = torch.linspace(0, 1, self.segments + 1, dtype=self.z0.dtype, device=self.z0.device)
         return torch.lerp(self.z0[:, None], self.z1[:, None], t[None, :, None])
 
+    def even(self, nodes: Tensor) -> Tensor:
+        """Polygons `(P, T + 1, d)` resampled to pieces of equal length, where the table knows them.
+
+        How fast a start runs through its curve is no information, and takes Newton's method as many steps as its shape.
+        """
+        segments = HALVES * (nodes.shape[1] - 1)
+        uniform = torch.linspace(0, 1, nodes.shape[1], dtype=nodes.dtype, device=nodes.device).expand(len(nodes), -1)
+        fine = splines.resampled(nodes, uniform, segments)
+        pieces = self.speed(0.5 * (fine[:, 1:] + fine[:, :-1]), fine.diff(dim=1))
+        return splines.resampled(fine, splines.shares(pieces).to(nodes), nodes.shape[1] - 1)
+
     def minima(self, nodes: Tensor) -> Curves:
         """Minima near polygons `(P, T + 1, d)`; saddles are left along their steepest descent, both ways."""
         found = relax(self.table, nodes, self.extent, self.tolerance)
@@ -115,10 +127,11 @@ class Pairs(Rows):
         lattice = Lattice.about(self.table, self.z0, self.z1, mean, self.extent, round(CELLS * self.segments))
         found, left = [], torch.arange(len(self.z0), device=self.z0.device)
         for _ in range(ROUTES):
-            path, lengths = lattice.shortest()
+            path, walked = lattice.shortest()
+            lengths = walked[:, -1]
             worth = (torch.isfinite(lengths) & (lengths < LONGER * best.length[left])).nonzero().flatten()
             left, path, lattice = left[worth], path[worth], lattice.of(worth)
-            route = lattice.curves(path, self.segments)
+            route = lattice.curves(path, walked[worth], self.segments)
             far = _apart(route, best.found.nodes[left], mean[left]) > DISTINCT / self.segments * best.length[left]
             far |= torch.isinf(best.length[left])
             found.append((left[far], route[far]))
@@ -156,9 +169,10 @@ def searched(pairs: Pairs, least: Tensor, starts: Sequence[Tensor]) -> list[tupl
     In parts, each of some rows of the pairs: those whose polygons prove too coarse, or find no minimum, are searched again with
     twice the segments, from what was found too; second best lengths of coarse polygons are not trusted.
     """
-    best = pairs.minima(pairs.straight)
+    best = pairs.minima(pairs.even(pairs.straight))
     for start in starts:
-        best = pairs.tried(best, [torch.arange(len(start), device=start.device)], [given(start, pairs.segments)])
+        curves = pairs.even(given(start, pairs.segments))
+        best = pairs.tried(best, [torch.arange(len(start), device=start.device)], [curves])
     rows = (best.length > CLOSED * least).nonzero().flatten()
     if len(rows):
         best = pairs.over_the_lattice(best, rows)

@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -59,6 +60,13 @@ def doubled(values: Tensor) -> Tensor:
     middle, _ = midpoints(values)
     pairs = torch.stack([values[:, :-1], middle], 2).flatten(1, 2)
     return torch.cat([pairs, values[:, -1:]], 1)
+
+
+def shares(pieces: Tensor) -> Tensor:
+    """Parameters `(P, n + 1)` from 0 to 1 in proportion to lengths of `pieces` `(P, n)`; uniform where one is not positive."""
+    sound = ((pieces > 0) & torch.isfinite(pieces)).all(-1, keepdim=True)
+    reached = F.pad(torch.where(sound, pieces, 1).cumsum(-1), (1, 0))
+    return reached / reached[:, -1:]
 
 
 def resampled(values: Tensor, parameters: Tensor, segments: int) -> Tensor:

@@ -33,6 +33,11 @@ class BlockTridiagonal(Rows):
         """The same matrices with `weight` `(P,)` times their diagonal blocks added to these blocks."""
         return BlockTridiagonal(self.diagonal * (1 + weight[:, None, None, None]), self.upper)
 
+    def plus(self, weight: Tensor, other: "BlockTridiagonal") -> "BlockTridiagonal":
+        """The same matrices with `weight` `(P,)` times others added."""
+        scale = weight[:, None, None, None]
+        return BlockTridiagonal(self.diagonal + scale * other.diagonal, self.upper + scale * other.upper)
+
     def matvec(self, v: Tensor) -> Tensor:
         """Products with vectors `(P, n, d)`."""
         out = (self.diagonal @ v[..., None])[..., 0]
