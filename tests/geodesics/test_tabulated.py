@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.acceptance.landscapes import folded_decoder
 from torch import Tensor
 
 from egregium.geodesics import connect
@@ -83,3 +84,11 @@ def test_equal_ends_are_left_to_the_decoder() -> None:
     z = torch.zeros(1, 2, dtype=torch.float64)
     assert solve_on_table(MetricTable(space.immerse, 1e-3, z), Problem.between(space, z, z), 1e-3, []) == []
     assert connect(space, z, z).length == 0
+
+
+def test_rough_tolerances_find_the_same_minima() -> None:
+    space = Pullback(folded_decoder(10, 1, 1.0), dim=2)
+    z0, z1 = torch.randn(2, 20, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    close, rough = (connect(space, z0, z1, rtol=rtol) for rtol in (1e-4, 1e-1))
+    torch.testing.assert_close(rough.length, close.length, rtol=5e-3, atol=0)
+    assert rough.segments.sum() < close.segments.sum()

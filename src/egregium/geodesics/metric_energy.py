@@ -134,7 +134,7 @@ class _State(Rows):
         moved[:, 1:-1] += reach[:, None, None] * delta
         trial = quadratic(table, moved, self.extent)
         accept = torch.isfinite(size) & (trial.energy <= self.now.energy * (1 + 16 * torch.finfo(size.dtype).eps))
-        rate = (size / self.size).clamp(0, 0.95).nan_to_num(0.0)
+        rate = torch.where(torch.isfinite(self.size), size / self.size, 1.0).clamp(0, 0.95).nan_to_num(0.0)
         left = size * torch.where(newton, size.clamp_max(1), rate / (1 - rate))
         near = size <= 10 * tolerance
         done = accept & (self.damping == 0) & ((left <= tolerance) & near | (size <= 0.01 * tolerance))

@@ -24,6 +24,7 @@ from egregium.numerics.rows import Rows
 from egregium.status import Status
 
 FINEST = 256
+TELLING = 1e-3  # tolerance at which minima are told apart, and no larger one
 CHORDS = (16, 32, 64)  # of a curve that are decoded, more of them where fewer leave doubt
 
 
@@ -70,7 +71,7 @@ def _followed(table: MetricTable, problem: Problem) -> tuple[Pairs, Tensor]:
     extent = (problem.z1 - problem.z0).abs().amax(-1)
     sound = torch.isfinite(problem.x0).all(-1) & torch.isfinite(problem.x1).all(-1)
     rows = (sound & (extent > 0)).nonzero().flatten()
-    tolerance = 0.2 * table.tolerance**0.5
+    tolerance = 0.2 * min(table.tolerance, TELLING) ** 0.5
     return Pairs(table, problem.z0[rows], problem.z1[rows], extent[rows], tolerance), rows
 
 
@@ -85,8 +86,8 @@ def _refined(pairs: Pairs, problem: Problem, curves: Curves, rtol: float) -> lis
         finer = relax(pairs.table, splines.doubled(found.nodes), pairs.extent[rows], pairs.tolerance)
         found = replace(finer, steps=finer.steps + found.steps)
         level = _Level.of(pairs[rows], found)
-        sound = found.settled & level.regular
-        settled = sound & level.settled(coarser, rtol)
+        sound = found.ok & level.regular
+        settled = sound & found.minimum & level.settled(coarser, rtol)
         if settled.any():
             some = settled.nonzero().flatten()
             certified, x = _measured(problem[rows[some]], found[some], level[some], coarser[some], rtol)
