@@ -7,8 +7,10 @@ metric of curves. Steps solve `(H + w M) d = -g`, so that they are damped alike 
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from egregium.geodesics.metric_table import MetricTable, bends, slopes
@@ -26,12 +28,22 @@ KEPT = 0.25  # of the decrease promised: steps that keep less do not lower the d
 
 @dataclass(frozen=True)
 class Quadratic(Rows):
-    """Energies `(P,)`, gradients `(P, T - 1, d)`, Hessians and their parts without derivatives of the metric."""
+    """Energies `(P,)`, gradients `(P, T - 1, d)`, Hessians, and twice T times the metric on each segment `(P, T, d, d)`."""
 
     energy: Tensor
     gradient: Tensor
     hessian: BlockTridiagonal
-    metric: BlockTridiagonal
+    stretch: Tensor
+
+    @property
+    def metric(self) -> BlockTridiagonal:
+        """The part of the Hessian without derivatives of the metric."""
+        return BlockTridiagonal(self.stretch[:, :-1] + self.stretch[:, 1:], -self.stretch[:, 1:-1])
+
+    def square(self, v: Tensor) -> Tensor:
+        """`<v, M v>` `(P,)` of variations `(P, T - 1, d)` in that part."""
+        step = F.pad(v, (0, 0, 1, 1)).diff(dim=1)
+        return ((self.stretch @ step[..., None])[..., 0] * step).sum((-2, -1)).double()
 
 
 @dataclass(frozen=True)
@@ -56,16 +68,25 @@ def quadratic(table: MetricTable, nodes: Tensor, extent: Tensor) -> Quadratic:
     middles, step = 0.5 * (nodes[:, 1:] + nodes[:, :-1]), nodes.diff(dim=1)
     squares = table.locate(middles.flatten(0, 1), extent.repeat_interleave(segments))
     jet = table.jets(squares, middles.flatten(0, 1))
-    along = jet.along(step.flatten(0, 1)).unflatten(0, (p, segments))
-    lowered, square = along[..., :2, :], along[..., 2, :]  # G D and D^T G D, with their derivatives
-    energy, pushed, bend = segments * square[..., 0], segments * slopes(square), 0.25 * segments * bends(square)
-    twist, stretch = segments * slopes(lowered), 2 * segments * jet.value.unflatten(0, (p, segments))
-    pulled = 2 * segments * lowered[..., 0]
-    gradient = (pulled + 0.5 * pushed)[:, :-1] - (pulled - 0.5 * pushed)[:, 1:]
-    plain = BlockTridiagonal(stretch[:, :-1] + stretch[:, 1:], -stretch[:, 1:-1])
-    diagonal = plain.diagonal + (twist + twist.mT + bend)[:, :-1] + (bend - twist - twist.mT)[:, 1:]
-    upper = plain.upper + (twist.mT - twist + bend)[:, 1:-1]
-    return Quadratic(energy.double().sum(-1), gradient, BlockTridiagonal(diagonal, upper), plain)
+    jets = torch.cat([jet.along(step.flatten(0, 1)).flatten(1), jet.table[:, 0]], 1)
+    local = (jets @ (segments * _segment(jets.dtype, jets.device))).unflatten(0, (p, segments))
+    energy, (first, last, *blocks) = local[..., 0], local[..., 1:].split([2, 2, 4, 4, 4, 4], -1)
+    left, right, beside, stretch = (block.unflatten(-1, (2, 2)) for block in blocks)
+    hessian = BlockTridiagonal(right[:, :-1] + left[:, 1:], beside[:, 1:-1])
+    return Quadratic(energy.double().sum(-1), last[:, :-1] + first[:, 1:], hessian, stretch)
+
+
+@lru_cache(maxsize=8)
+def _segment(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Matrix `(30, 21)` from the jet along a segment and its metric to its energy, over T, and the derivatives of that: by
+    its first and its last vertex, twice by either, by the first and the last; and twice the metric."""
+    one = torch.eye(30, dtype=dtype, device=device)
+    along, (g11, g12, g22) = one[:, :27].unflatten(-1, (9, 3)).mT, one[:, 27:].split(1, -1)
+    lowered, square = along[:, :2], along[:, 2]  # G D and D^T G D, with their derivatives
+    pulled, pushed, bend = 2 * lowered[..., 0], 0.5 * slopes(square), 0.25 * bends(square)
+    twist, stretch = slopes(lowered), 2 * torch.cat([g11, g12, g12, g22], -1).unflatten(-1, (2, 2))
+    blocks = [stretch + bend - twist - twist.mT, stretch + bend + twist + twist.mT, bend - stretch + twist.mT - twist, stretch]
+    return torch.cat([square[:, :1], pushed - pulled, pushed + pulled, *(block.flatten(1) for block in blocks)], 1)
 
 
 def end_momenta(table: MetricTable, nodes: Tensor, extent: Tensor) -> Tensor:
@@ -78,7 +99,7 @@ def end_momenta(table: MetricTable, nodes: Tensor, extent: Tensor) -> Tensor:
     step = torch.stack([first.diff(dim=1), last.diff(dim=1)], 1)[:, :, 0]
     middles = torch.stack([first.mean(1), last.mean(1)], 1).flatten(0, 1)
     jet = table.jets(table.locate(middles, extent.repeat_interleave(2)), middles)
-    along = jet.along(step.flatten(0, 1)).unflatten(0, (-1, 2))
+    along = jet.along(step.flatten(0, 1)).unflatten(0, (-1, 2)).mT
     sign = torch.tensor([-1.0, 1.0], dtype=nodes.dtype, device=nodes.device)[:, None]
     return segments * (along[..., :2, 0] + 0.25 * sign * slopes(along[..., 2, :]))
 
@@ -127,7 +148,7 @@ class _State(Rows):
     def stepped(self, table: MetricTable, tolerance: float) -> "tuple[_State, Tensor]":
         """After one step, kept where the energy does not grow, and which pairs are done with it."""
         delta, shift = self._direction()
-        newton, square = shift == self.damping, self.now.metric.quadratic(delta).double()
+        newton, square = shift == self.damping, self.now.square(delta)
         size = (0.5 * square / self.now.energy).clamp_min(0).sqrt().to(self.size)
         reach = (REACH / size).clamp_max(1).nan_to_num(0.0)
         moved = self.nodes.clone()
@@ -158,7 +179,7 @@ class _State(Rows):
     def _direction(self) -> tuple[Tensor, Tensor]:
         """Steps `(P, T - 1, d)`, and the w `(P,)` at which they were found: the damping where that will do."""
         hessian, metric, push, shift = self.now.hessian, self.now.metric, -self.now.gradient, self.damping
-        delta, definite = hessian.plus(shift, metric).solve(push)
+        delta, definite = (hessian.plus(shift, metric) if shift.any() else hessian).solve(push)
         for _ in range(SHIFTS):
             rows = (~definite).nonzero().flatten()
             if not len(rows):

@@ -30,20 +30,20 @@ DEGENERATE = 1e-6  # squared sine of the angle between the coordinate lines
 
 @dataclass(frozen=True)
 class Jet:
-    """The metric at N points and its derivatives: `table` `(N, 3, 9)`, components 11, 12, 22 against the orders
-    0 0, 1 0, 2 0, 0 1, 1 1, .. 2 2 along the two axes."""
+    """The metric at N points and its derivatives: `table` `(N, 9, 3)`, the orders 0 0, 1 0, 2 0, 0 1, 1 1, .. 2 2 along the
+    two axes against components 11, 12, 22."""
 
     table: Tensor
 
     @property
     def value(self) -> Tensor:
         """The metric `(N, 2, 2)`."""
-        return _full(self.table[..., 0])
+        return _full(self.table[:, 0])
 
     def along(self, v: Tensor) -> Tensor:
-        """`(G v)_1, (G v)_2, v^T G v` of vectors v `(N, 2)`, and their derivatives at fixed v, `(N, 3, 9)`."""
+        """`(G v)_1, (G v)_2, v^T G v` of vectors v `(N, 2)`, and their derivatives at fixed v, `(N, 9, 3)`."""
         (x, y), zero = v.unbind(-1), torch.zeros_like(v[:, 0])
-        return torch.stack([x, y, zero, zero, x, y, x * x, 2 * x * y, y * y], -1).unflatten(-1, (3, 3)) @ self.table
+        return self.table @ torch.stack([x, zero, x * x, y, x, 2 * x * y, zero, y, y * y], -1).unflatten(-1, (3, 3))
 
 
 def slopes(table: Tensor) -> Tensor:
@@ -131,20 +131,19 @@ class MetricTable:
     def jets(self, squares: Tensor, z: Tensor) -> Jet:
         """The metric at points z `(N, 2)` in `squares` `(N,)`, with derivatives."""
         squares, order = squares.sort()
-        found = z.new_empty(len(z), 3, 9)
+        found = z.new_empty(len(z), 9, 3)
         for rows in row_chunks(len(z), JET, HELD):
             found.index_copy_(0, order[rows], self._jets(squares[rows], z[order[rows]]))
         return Jet(found)
 
     def _jets(self, squares: Tensor, z: Tensor) -> Tensor:
-        """Of sorted `squares`, `(N, 3, 9)`."""
+        """Of sorted `squares`, `(N, 9, 3)`."""
         basis = chebyshev.basis(self._local(squares, z), DEGREE) @ chebyshev.to_jets(DEGREE).to(z)
         u, v = basis.unflatten(-1, (3, -1)).unbind(1)  # (N, order, n)
         inner = self._contracted(squares, u).flatten(1, 2)  # (N, order along u and component, n)
-        table = (v @ inner.mT).unflatten(-1, (3, 3)).permute(0, 3, 1, 2)  # (N, component, order along v, order along u)
-        scale = 2 / self.sizes[squares]
-        powers = torch.stack([torch.ones_like(scale), scale, scale * scale], -1)
-        return (table * (powers[:, :, None] * powers[:, None])[:, None]).flatten(2)
+        table = (v @ inner.mT).view(-1, 9, 3)  # (N, orders along v and u, component)
+        scale = (2 / self.sizes[squares])[:, None] ** torch.tensor([0, 1, 2, 1, 2, 3, 2, 3, 4], device=z.device)
+        return table * scale[..., None]
 
     def _contracted(self, squares: Tensor, u: Tensor) -> Tensor:
         """Coefficients of sorted `squares` times u `(N, m, n)` along the first axis, `(N, m, 3, n)`, square by square."""
