@@ -67,7 +67,7 @@ def connect(
         differentiable: lengths carry gradients to the decoder's weights too (they always do to `z0`, `z1`).
 
     Cost: some 450 decoder calls a pair on a trained MNIST decoder with d = 8, several thousand where latent axes have
-    collapsed; with d = 2 some 20,000 to 30,000 for all pairs together and 20 to 110 a pair (`make bench`).
+    collapsed; with d = 2 some 20,000 to 30,000 for all pairs together and 20 to 70 a pair (`make bench`).
 
     Raises: `ShapeError`, `TensorError`, `DecoderError`, `ToleranceError`, `OptionError`, `NotConvergedError`.
 

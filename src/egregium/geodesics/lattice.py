@@ -1,8 +1,9 @@
 """Routes over a lattice about each pair of ends: where a tabulated metric lets shorter curves run than the one found.
 
 The lattice is square in the metric's mean over the latent line and reaches beyond the ends and to both sides. Shortest paths of
-all pairs are found together, over the sixteen neighbours of every node, by sweeps in four directions in turn: each settles
-all paths that run on in its direction (Zhao 2005, A fast sweeping method for Eikonal equations, Math. Comp. 74).
+all pairs, of those that do not turn too often, are found together over the sixteen neighbours of every node, by sweeps in four
+directions in turn: each settles all that run on in its direction (Zhao 2005, A fast sweeping method for Eikonal equations,
+Math. Comp. 74).
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from egregium.geodesics.metric_table import MetricTable
+from egregium.geodesics.metric_table import ROUGH, MetricTable
 from egregium.numerics.splines import resampled
 
 BEYOND, BESIDE = 0.17, 0.5  # of the distance of the ends
@@ -22,20 +23,23 @@ BACKWARDS, FORWARDS = (
     tuple([k for k, offset in enumerate(SIXTEEN) if side * offset[axis] > 0] for axis in range(2)) for side in (-1, 1)
 )
 ADJACENT = [k for k, offset in enumerate(SIXTEEN) if max(map(abs, offset)) == 1]
-SWEEPS = 6
+SWEEPS = 2  # rounds of four: more made none of 3,923 paths over MNIST's latent plane shorter, 2 % of those on strong folds
 PENALTY = 1.3
 
 
 @dataclass(frozen=True)
 class Lattice:
-    """Nodes `points` `(P, n, 2)` about P pairs of ends, with the lengths `weights` `(n, 16, P)` of the steps to neighbours.
+    """Nodes `points` `(P, n, 2)` about P pairs of ends, with the lengths `weights` `(n, 16, all)` of the steps to neighbours,
+    of which those of these pairs are in the `columns` `(P,)`.
 
-    A path is the shorter the less it `costs`; at first that is its length. Pairs come last where sweeps run over all of them.
+    A path is the shorter the less it `costs` `(n, 16, P)`; at first that is its length. Pairs come last where sweeps run over
+    all of them.
     """
 
     cells: int
     points: Tensor
     weights: Tensor
+    columns: Tensor
     costs: Tensor
 
     @staticmethod
@@ -46,15 +50,15 @@ class Lattice:
         points = z0[:, None] + plan.grid.to(z0) @ axes
         n = points.shape[1]
         squares = table.locate(points.flatten(0, 1), extent.repeat_interleave(n))
-        metric = table.values(squares, points.flatten(0, 1)).unflatten(0, (-1, n))
+        metric = table.values(squares, points.flatten(0, 1), ROUGH).unflatten(0, (-1, n))
         weights = _weights(torch.tensor(EIGHT).to(z0) / cells @ axes, metric, plan.neighbours)
-        return Lattice(cells, points, weights, weights)
+        return Lattice(cells, points, weights, torch.arange(len(points), device=points.device), weights)
 
     def of(self, rows: Tensor) -> "Lattice":
         """These pairs alone, distinct and in order; all of them are the lattice itself."""
         if len(rows) == len(self.points):
             return self
-        return Lattice(self.cells, self.points[rows], self.weights[..., rows], self.costs[..., rows])
+        return replace(self, points=self.points[rows], columns=self.columns[rows], costs=self.costs[..., rows])
 
     def shortest(self) -> tuple[Tensor, Tensor]:
         """Paths of least cost `(P, k)`, the first node repeated, and their lengths up to each node; infinite: there is none."""
@@ -63,13 +67,13 @@ class Lattice:
 
     def _walked(self, reached: Tensor, plan: "_Plan") -> tuple[Tensor, Tensor]:
         """Paths back from the goal to which `reached` `(n + 1, P)` are the least costs."""
-        n, _, p = self.weights.shape
+        n, _, p = self.costs.shape
         rows, place = torch.arange(p, device=reached.device), torch.full((p,), plan.goal, device=reached.device)
         path, pieces = [place], [self.weights.new_zeros(p)]
         while bool((place != plan.source).any()) and len(path) < n:
             ahead = plan.neighbours[place]
             step = (reached[ahead, rows[:, None]] + self.costs[place, :, rows]).argmin(-1)
-            pieces.append(torch.where(place == plan.source, 0.0, self.weights[place, step, rows]))
+            pieces.append(torch.where(place == plan.source, 0.0, self.weights[place, step, self.columns]))
             there = (place == plan.source) | torch.isinf(pieces[-1])
             place = torch.where(there, plan.source, ahead[rows, step].clamp_max(n - 1))
             path.append(place)
@@ -78,7 +82,7 @@ class Lattice:
 
     def avoiding(self, path: Tensor) -> "Lattice":
         """The same lattice, on which what lies about paths `(P, k)` costs more."""
-        n, _, p = self.weights.shape
+        n, _, p = self.costs.shape
         taken = torch.zeros(n + 1, p, dtype=torch.bool, device=path.device).scatter(0, path.mT, True)
         about = taken[_plan(self.cells, path.device).neighbours[:, ADJACENT]].any(1)
         return replace(self, costs=torch.where(about[:, None], PENALTY * self.costs, self.costs))
@@ -146,11 +150,7 @@ def _swept(costs: Tensor, plan: _Plan) -> Tensor:
         [(line, plan.neighbours[line][:, slots], costs[line[:, None], slots]) for line in lines[1:]]
         for slots, lines in plan.sweeps
     ]
-    for _ in range(SWEEPS):
-        settled = reached.clone()
-        for lines in sweeps:
-            for line, before, steps in lines:
-                reached[line] = torch.minimum(reached[line], (reached[before] + steps).amin(1))
-        if torch.equal(settled, reached):
-            break
+    for lines in sweeps * SWEEPS:
+        for line, before, steps in lines:
+            reached[line] = torch.minimum(reached[line], (reached[before] + steps).amin(1))
     return reached

@@ -10,7 +10,7 @@ from torch import Tensor
 from egregium.geodesics.certificate import steepest_descent
 from egregium.geodesics.lattice import Lattice
 from egregium.geodesics.metric_energy import Relaxed, quadratic, relax
-from egregium.geodesics.metric_table import MetricTable
+from egregium.geodesics.metric_table import DEGREE, ROUGH, MetricTable
 from egregium.geodesics.starts import given
 from egregium.numerics import splines
 from egregium.numerics.cubature import gauss_legendre
@@ -115,15 +115,19 @@ class Pairs(Rows):
         metric = self.metric(z)
         return torch.einsum("pna,pnab,pnb->pn", velocity.double(), metric.double(), velocity.double()).clamp_min(0).sqrt()
 
-    def metric(self, z: Tensor) -> Tensor:
+    def metric(self, z: Tensor, degree: int = DEGREE) -> Tensor:
         """The metric `(P, n, d, d)` at points `(P, n, d)`; NaN off the table."""
         n = z.shape[1]
         squares = self.table.locate(z.flatten(0, 1), self.extent.repeat_interleave(n))
-        return self.table.values(squares, z.flatten(0, 1)).unflatten(0, (-1, n))
+        return self.table.values(squares, z.flatten(0, 1), degree).unflatten(0, (-1, n))
+
+    def mean(self, nodes: Tensor) -> Tensor:
+        """The metric's rough mean `(P, d, d)` over the nodes of polygons."""
+        return self.metric(nodes, ROUGH).nanmean(1)
 
     def routes(self, best: Curves) -> list[tuple[Tensor, Tensor]]:
         """Ways over a lattice that may lead to shorter curves than `best`: of some rows, polygons `(k, segments + 1, d)`."""
-        mean = self.metric(self.straight).nanmean(1)
+        mean = self.mean(self.straight)
         lattice = Lattice.about(self.table, self.z0, self.z1, mean, self.extent, round(CELLS * self.segments))
         found, left = [], torch.arange(len(self.z0), device=self.z0.device)
         for _ in range(ROUTES):
@@ -153,7 +157,7 @@ class Pairs(Rows):
             return best
         some = self[whole]
         found = some.minima(torch.cat(list(starts)))
-        mean = some.metric(found.found.nodes).nanmean(1)
+        mean = some.mean(found.found.nodes)
         begin = 0
         for which in rows:
             part = torch.arange(begin, begin + len(which), device=which.device)

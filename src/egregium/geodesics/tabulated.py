@@ -25,7 +25,7 @@ from egregium.status import Status
 
 FINEST = 256
 TELLING = 1e-3  # tolerance at which minima are told apart, and no larger one
-CHORDS = (16, 32, 64)  # of a curve that are decoded, more of them where fewer leave doubt
+CHORDS, HALVINGS = 16, 2  # chords of a curve that are decoded, and how often they are halved where that leaves doubt
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def solve_on_table(table: MetricTable, problem: Problem, rtol: float, starts: Se
     """CONVERGED geodesics of those pairs of `problem` that the table can follow, by their segments.
 
     `starts` `(P, n, d)` are tried besides the library's own. Cost: what the table decodes, some 10,000 points for standard
-    normal pairs of a trained decoder, and 15 to 109 calls a pair.
+    normal pairs of a trained decoder, and 15 to 63 calls a pair.
     """
     pairs, rows = _followed(table, problem)
     if not len(rows):
@@ -145,15 +145,17 @@ def _measured(problem: Problem, found: Relaxed, level: _Level, coarser: _Level, 
     CONVERGED where that limit is good enough and what the table says agrees with it, else STALLED.
     """
     curve = by_arc_length(found.nodes, level.pieces)
-    x = _decoded(problem, curve, CHORDS[0])
-    length, error, noise = _limit(x)
-    for chords in CHORDS[1:]:
-        doubtful = (torch.maximum(error, (length - level.length).abs()) > 0.5 * rtol * length).nonzero().flatten()
-        if len(doubtful):
-            finer = _limit(_decoded(problem[doubtful], curve[doubtful], chords))
-            length, error, noise = (
-                old.index_copy(0, doubtful, new) for old, new in zip((length, error, noise), finer, strict=True)
-            )
+    x = finer = _decoded(problem, curve)
+    rows, (length, error, noise) = torch.arange(len(problem), device=x.device), _limit(x)
+    for _ in range(HALVINGS):
+        doubtful = (torch.maximum(error, (length - level.length).abs()) > 0.5 * rtol * length)[rows]
+        rows, finer = rows[doubtful], finer[doubtful]
+        if not len(rows):
+            break
+        finer = _halved(problem[rows], curve[rows], finer)
+        length, error, noise = (
+            old.index_copy(0, rows, new) for old, new in zip((length, error, noise), _limit(finer), strict=True)
+        )
     good = torch.maximum(error, (length - level.length).abs()) + noise * length <= rtol * length
     start, end = (v.to(x.dtype) for v in level.ends(coarser, length))
     status = torch.where(good, int(Status.CONVERGED), int(Status.STALLED)).to(torch.int8)
@@ -166,12 +168,23 @@ def _measured(problem: Problem, found: Relaxed, level: _Level, coarser: _Level, 
     return certified, x
 
 
-def _decoded(problem: Problem, curve: Curve, segments: int) -> Tensor:
-    """Images `(P, segments + 1, A)` of points at equal distances along curves between the ends of `problem`."""
-    t = torch.linspace(0, 1, segments + 1, dtype=curve.knots.dtype, device=curve.knots.device)
-    inner = curve.at(t[1:-1].expand(len(problem), -1))[0]
-    decoded = mapped(problem.immerse, inner.flatten(0, 1)).unflatten(0, inner.shape[:2])
-    return torch.cat([problem.x0[:, None], decoded, problem.x1[:, None]], 1)
+def _decoded(problem: Problem, curve: Curve) -> Tensor:
+    """Images `(P, CHORDS + 1, A)` of points at equal distances along curves between the ends of `problem`."""
+    t = torch.linspace(0, 1, CHORDS + 1, dtype=curve.knots.dtype, device=curve.knots.device)
+    return torch.cat([problem.x0[:, None], _images(problem, curve, t[1:-1]), problem.x1[:, None]], 1)
+
+
+def _halved(problem: Problem, curve: Curve, x: Tensor) -> Tensor:
+    """Images x `(P, n + 1, A)` at equal distances with those halfway between, `(P, 2 n + 1, A)`."""
+    chords = x.shape[1] - 1
+    t = (torch.arange(chords, dtype=curve.knots.dtype, device=x.device) + 0.5) / chords
+    return torch.cat([torch.stack([x[:, :-1], _images(problem, curve, t)], 2).flatten(1, 2), x[:, -1:]], 1)
+
+
+def _images(problem: Problem, curve: Curve, t: Tensor) -> Tensor:
+    """Of the points `(P, n)` of all curves at t `(n,)`, `(P, n, A)`."""
+    z = curve.at(t.expand(len(problem), -1))[0]
+    return mapped(problem.immerse, z.flatten(0, 1)).unflatten(0, z.shape[:2])
 
 
 def _limit(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
