@@ -330,11 +330,17 @@ def spread(grid: Grid, u: Array, p: Array, start: Array, last: Array) -> tuple[A
 
 @dataclass(frozen=True)
 class Oracle:
-    """Distances `(S, K)` on the finest grid, their relative difference to the one before, and whether the box held them."""
+    """Distances `(S, K)` within a box on the finest grid, their relative difference to the one before, and what curves that
+    leave the box, or one within it, are at least as long as."""
 
     distance: Array
     difference: Array
-    contained: Array
+    outside: Array
+
+    @property
+    def contained(self) -> Array:
+        """Whether no curve outside is shorter, `(S, K)`."""
+        return self.distance <= self.outside
 
     @property
     def ok(self) -> Array:
@@ -349,12 +355,14 @@ def shortest(
     cells: int = 96,
     finest: int = 192,
     margin: float = 0.6,
+    about: Array | None = None,
 ) -> Oracle:
     """Shortest distances from sources `(S, 2)` to targets `(S, K, 2)`, on grids refined until two agree to REFINED.
 
-    The box exceeds that of the points by `margin` of its longer side, in coordinates where the metric is isotropic on average.
+    The box exceeds that of the points `about` `(N, 2)`, all ends if not given, by `margin` of its longer side, in coordinates
+    where the metric is isotropic on average over them.
     """
-    points = np.concatenate([sources, targets.reshape(-1, 2)])
+    points = np.concatenate([sources, targets.reshape(-1, 2)]) if about is None else about
     white = whitening(decode, points)
     low, high = (white @ points.T).T.min(0), (white @ points.T).T.max(0)
     reach = margin * (high - low).max()
@@ -371,7 +379,7 @@ def shortest(
         elif (np.abs(found[-1] - found[-2]) <= REFINED * found[-1]).all():
             break
     coarse, fine = found[-2:]
-    return Oracle(fine, np.abs(fine - coarse) / np.maximum(fine, 1e-300), fine <= outside)
+    return Oracle(fine, np.abs(fine - coarse) / np.maximum(fine, 1e-300), outside)
 
 
 def least_outside(field: Field, targets: Array, decode: Callable[[Array], Array]) -> Array:

@@ -63,16 +63,24 @@ def judged(decode: Callable[[Tensor], Tensor], sources: Tensor, targets: Tensor,
 
 
 def asked_in(rounds: Sequence[Grids], decode: Callable[[Tensor], Tensor], sources: np.ndarray, targets: np.ndarray) -> Oracle:
-    """What the oracle comes to know."""
+    """What the oracle comes to know.
+
+    Boxes of one source are laid about the same points, one within the other: what is known of curves that leave a small box
+    holds in the larger ones too, whose own grids may be too coarse to tell.
+    """
     shape = targets.shape[:-1]
-    oracle = Oracle(np.full(shape, np.nan), np.full(shape, np.inf), np.zeros(shape, dtype=bool))
+    oracle = Oracle(np.full(shape, np.nan), np.full(shape, np.inf), np.zeros(shape))
+    bounds: list[tuple[float, np.ndarray]] = []
     for cells, finest, margin in rounds:
+        outside = np.max([bound for least, bound in bounds if least <= margin] or [np.zeros(shape)], 0)
         for row in np.flatnonzero(~oracle.ok.all(-1)).tolist():
-            left = ~oracle.ok[row]
-            ends = sources[row : row + 1], targets[row : row + 1, left]
-            found = shortest(decode, *ends, cells=cells, finest=finest, margin=margin)
-            for known, new in zip(vars(oracle).values(), vars(found).values(), strict=True):
-                known[row, left] = new[0]
+            left, ends = ~oracle.ok[row], np.concatenate([sources[row : row + 1], targets[row]])
+            asked = sources[row : row + 1], targets[row : row + 1, left]
+            found = shortest(decode, *asked, cells=cells, finest=finest, margin=margin, about=ends)
+            outside[row, left] = np.maximum(outside[row, left], found.outside[0])
+            oracle.distance[row, left], oracle.difference[row, left] = found.distance[0], found.difference[0]
+            oracle.outside[row, left] = outside[row, left]
+        bounds.append((margin, outside))
     return oracle
 
 
