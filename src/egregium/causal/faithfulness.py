@@ -34,11 +34,11 @@ def unfaithful(scm: SCM, *, number: int = NUMBER, largest: int = LARGEST) -> tup
     variables that are given, with their squares and products. So the answer is about what can be seen in so many draws: weaker
     dependence is reported too, and one that has neither correlation nor correlation of squares.
 
+    Variables that were set by `Do` do not vary: questions are asked of the others alone, given those.
+
     Args:
         number: draws, with a fixed seed.
         largest: most variables that are conditioned on.
-
-    Variables that were set by `Do` do not vary: questions are asked of the others alone, given those.
 
     Raises: `OptionError`; `ModelError`, see `SCM.solve`.
 
