@@ -23,6 +23,7 @@ SHIFT, SHIFTED, SHIFTS = 0.5, 2.5, 3  # first w where H is not definite, what it
 RAISED, LOWERED = 6.0, 0.2  # times the damping after a step that did not do, and after one that did
 LEAST, MOST = 0.3, 1e4  # damping after a first step that did not do, and where pairs are given up
 FORGOTTEN = 0.1  # damping that is as good as none
+SOFT = 0.06  # as in `certificate`
 KEPT = 0.25  # of the decrease promised: steps that keep less do not lower the damping
 
 
@@ -48,12 +49,14 @@ class Quadratic(Rows):
 
 @dataclass(frozen=True)
 class Relaxed(Rows):
-    """Polygons `nodes` `(P, T + 1, d)` with their energies; whether each is critical (`ok`), and a minimum; `steps` taken."""
+    """Polygons `nodes` `(P, T + 1, d)` with their energies; whether each is critical (`ok`), and a minimum, and a `soft` one: H
+    is less than SOFT of M somewhere, so that none may be left with more segments; `steps` taken."""
 
     nodes: Tensor
     energy: Tensor
     ok: Tensor
     minimum: Tensor
+    soft: Tensor
     steps: Tensor
 
     @property
@@ -112,7 +115,7 @@ def relax(table: MetricTable, nodes: Tensor, extent: Tensor, tolerance: float) -
     """
     state = _State.start(table, nodes, extent)
     flags = torch.zeros_like(state.rows, dtype=torch.bool)
-    result = Relaxed(nodes, state.now.energy, flags, flags, torch.zeros_like(state.rows))
+    result = Relaxed(nodes, state.now.energy, flags, flags, flags, torch.zeros_like(state.rows))
     state = state[torch.isfinite(state.now.energy) & (state.now.energy > 0)]
     for _ in range(MAX_STEPS):
         if not len(state.rows):
@@ -143,7 +146,9 @@ class _State(Rows):
         return _State(rows, nodes, extent, now, zero, zero + torch.inf, torch.zeros_like(rows), rows < 0)
 
     def relaxed(self) -> Relaxed:
-        return Relaxed(self.nodes, self.now.energy, torch.ones_like(self.minimum), self.minimum, self.steps)
+        rest = self.now.hessian.plus(torch.full_like(self.size, -SOFT), self.now.metric)
+        soft = ~rest.solve(self.now.gradient)[1]
+        return Relaxed(self.nodes, self.now.energy, torch.ones_like(soft), self.minimum, soft, self.steps)
 
     def stepped(self, table: MetricTable, tolerance: float) -> "tuple[_State, Tensor]":
         """After one step, kept where the energy does not grow, and which pairs are done with it."""

@@ -76,25 +76,26 @@ def _followed(table: MetricTable, problem: Problem) -> tuple[Pairs, Tensor]:
 
 
 def _refined(pairs: Pairs, problem: Problem, curves: Curves, rtol: float) -> list[OnTable]:
-    """Segments doubled until a curve is settled, and the decoder agrees with what the table says of it."""
+    """Segments doubled until a curve is settled, twice if it is soft, and the decoder agrees with what the table says of it."""
     rows = torch.isfinite(curves.length).nonzero().flatten()
     found, parts = curves.found[rows], []
     if not len(rows):
         return parts
-    coarser = _Level.of(pairs[rows], found)
+    coarser, before = _Level.of(pairs[rows], found), torch.zeros_like(found.ok)
     while len(rows) and found.nodes.shape[1] - 1 < FINEST:
         finer = relax(pairs.table, splines.doubled(found.nodes), pairs.extent[rows], pairs.tolerance)
         found = replace(finer, steps=finer.steps + found.steps)
         level = _Level.of(pairs[rows], found)
         sound = found.ok & level.regular
         settled = sound & found.minimum & level.settled(coarser, rtol)
-        if settled.any():
-            some = settled.nonzero().flatten()
+        firm = settled & (~found.soft | before)
+        if firm.any():
+            some = firm.nonzero().flatten()
             certified, x = _measured(problem[rows[some]], found[some], level[some], coarser[some], rtol)
             part = OnTable(rows[some], certified, x, curves.second_best[rows[some]])
             parts.append(part[certified.status == Status.CONVERGED])
-        on = (sound & ~settled).nonzero().flatten()
-        rows, found, coarser = rows[on], found[on], level[on]
+        on = (sound & ~firm).nonzero().flatten()
+        rows, found, coarser, before = rows[on], found[on], level[on], settled[on]
     return parts
 
 
