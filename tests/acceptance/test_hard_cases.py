@@ -65,22 +65,25 @@ def judged(decode: Callable[[Tensor], Tensor], sources: Tensor, targets: Tensor,
 def asked_in(rounds: Sequence[Grids], decode: Callable[[Tensor], Tensor], sources: np.ndarray, targets: np.ndarray) -> Oracle:
     """What the oracle comes to know.
 
-    Boxes of one source are laid about the same points, one within the other: what is known of curves that leave a small box
-    holds in the larger ones too, whose own grids may be too coarse to tell.
+    Boxes are laid about the ends that are left, which makes them small. Where that does not do they are laid about all ends of
+    a source, one within the other: what is known of curves that leave a small box holds in the larger ones too, whose own grids
+    may be too coarse to tell.
     """
     shape = targets.shape[:-1]
     oracle = Oracle(np.full(shape, np.nan), np.full(shape, np.inf), np.zeros(shape))
-    bounds: list[tuple[float, np.ndarray]] = []
-    for cells, finest, margin in rounds:
-        outside = np.max([bound for least, bound in bounds if least <= margin] or [np.zeros(shape)], 0)
-        for row in np.flatnonzero(~oracle.ok.all(-1)).tolist():
-            left, ends = ~oracle.ok[row], np.concatenate([sources[row : row + 1], targets[row]])
-            asked = sources[row : row + 1], targets[row : row + 1, left]
-            found = shortest(decode, *asked, cells=cells, finest=finest, margin=margin, about=ends)
-            outside[row, left] = np.maximum(outside[row, left], found.outside[0])
-            oracle.distance[row, left], oracle.difference[row, left] = found.distance[0], found.difference[0]
-            oracle.outside[row, left] = outside[row, left]
-        bounds.append((margin, outside))
+    for nested in (False, True) if len(rounds) > 1 else (False,):
+        bounds: list[tuple[float, np.ndarray]] = []
+        for cells, finest, margin in rounds:
+            outside = np.max([bound for least, bound in bounds if nested and least <= margin] or [np.zeros(shape)], 0)
+            for row in np.flatnonzero(~oracle.ok.all(-1)).tolist():
+                left = ~oracle.ok[row]
+                asked = sources[row : row + 1], targets[row : row + 1, left]
+                ends = np.concatenate([sources[row : row + 1], targets[row] if nested else targets[row, left]])
+                found = shortest(decode, *asked, cells=cells, finest=finest, margin=margin, about=ends)
+                outside[row, left] = np.maximum(outside[row, left], found.outside[0])
+                oracle.distance[row, left], oracle.difference[row, left] = found.distance[0], found.difference[0]
+                oracle.outside[row, left] = outside[row, left]
+            bounds.append((margin, outside))
     return oracle
 
 
