@@ -130,7 +130,7 @@ def test_acceptance_4_folded_decoders(seed: int, factor: float) -> None:
         folded_decoder(10, seed, factor), *normal(1000 + seed, 2, 10), (160, 640, 1.0), (320, 1280, 2.0), (480, 1920, 1.0)
     )
     print(f"\nacceptance 4, decoder {seed} folded {factor}: {found}", flush=True)
-    assert found.comparable.mean() >= 0.8
+    assert found.g.ok.all() and found.comparable.all()
     assert found.wrong == 0
 
 

@@ -88,10 +88,10 @@ def test_equal_points_are_at_distance_zero() -> None:
 
 @pytest.mark.parametrize("rtol", [1e-3, 1e-8])
 def test_a_start_that_is_exact_is_the_answer(rtol: float) -> None:
-    """The first gradient is exactly zero, and so is every step."""
+    """The first gradient is zero up to rounding, which is that of the processor's sums."""
     space = Pullback(lambda z: torch.cat([2 * z, 0 * z[:, :1]], -1), dim=2)
     g = connect(space, torch.zeros(2).double(), torch.tensor([1.0, 0.0]).double(), rtol=rtol)
-    assert g.length.item() == 2 and g.steps.item() < 20
+    assert g.length.item() == pytest.approx(2, rel=1e-15) and g.steps.item() < 20
 
 
 def test_near_points_are_at_small_distance() -> None:

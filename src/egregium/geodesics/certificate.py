@@ -119,7 +119,7 @@ def soft(problem: Problem, solution: Solution) -> Tensor:
     """
     if solution.model is None:
         return torch.zeros_like(solution.status, dtype=torch.bool)
-    suspects = ~solution.model.exceeds(AGED * SOFT) | (solution.model.curvature == 0).all(-1).all(-1).all(-1)
+    suspects = ~solution.model.exceeds(AGED * SOFT) | (solution.model.share == 0)
     rows = suspects.nonzero().flatten()
     if not len(rows):
         return suspects

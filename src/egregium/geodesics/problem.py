@@ -152,7 +152,7 @@ class Problem(Rows):
         bend, parts = self.bend(x), []
         for rows in row_chunks(p, n * d * self.x0.shape[-1], CACHED):
             block, hessian = jacobian_and_hessian(self.immerse, vertices[rows].reshape(-1, d), bend[rows].flatten(0, 1))
-            parts.append(SecondOrder(_normal_blocks(block.unflatten(0, (-1, n))), hessian.unflatten(0, (-1, n))))
+            parts.append(SecondOrder.whole(_normal_blocks(block.unflatten(0, (-1, n))), hessian.unflatten(0, (-1, n))))
         return SecondOrder.stack(parts)
 
     def bend(self, x: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The quadratic model of the energy about a discrete curve, and how it is carried to a finer one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -8,29 +8,54 @@ from torch import Tensor
 from egregium.numerics.rows import Rows
 from egregium.numerics.tridiagonal import BlockTridiagonal
 
+SHARES = (0.65, 0.4, 0.25, 0.0)
+
 
 @dataclass(frozen=True)
 class SecondOrder(Rows):
-    """Gauss-Newton `metric` `2 T D^T J^T J D`, and what the Hessian adds: the decoder's `curvature` `(P, T - 1, d, d)`."""
+    """Gauss-Newton `metric` `2 T D^T J^T J D`, what the Hessian adds, the decoder's `curvature` `(P, T - 1, d, d)`, and the
+    `share` `(P,)` of it that is taken; 0 where nothing is known of it."""
 
     metric: BlockTridiagonal
     curvature: Tensor
+    share: Tensor
+
+    @staticmethod
+    def whole(metric: BlockTridiagonal, curvature: Tensor) -> "SecondOrder":
+        """With all of the curvature."""
+        return SecondOrder(metric, curvature, torch.ones_like(curvature[:, 0, 0, 0]))
+
+    @staticmethod
+    def flat(metric: BlockTridiagonal) -> "SecondOrder":
+        """With none."""
+        return SecondOrder(metric, torch.zeros_like(metric.diagonal), torch.zeros_like(metric.diagonal[:, 0, 0, 0]))
 
     @property
     def hessian(self) -> BlockTridiagonal:
         """The Hessian of the energy, or what stands for it."""
-        return BlockTridiagonal(self.metric.diagonal + self.curvature, self.metric.upper)
+        return BlockTridiagonal(self.metric.diagonal + self.share[:, None, None, None] * self.curvature, self.metric.upper)
 
-    def exceeds(self, share: float) -> Tensor:
-        """Whether the Hessian is more than `share` of the metric in all directions, `(P,)`; decided in float64."""
+    def exceeds(self, least: float) -> Tensor:
+        """Whether the Hessian, of which something is known, is more than so much of the metric in all directions, `(P,)`.
+
+        Whatever share of the curvature is taken; decided in float64.
+        """
         diagonal, upper, curvature = self.metric.diagonal.double(), self.metric.upper.double(), self.curvature.double()
-        rest = BlockTridiagonal((1 - share) * diagonal + curvature, (1 - share) * upper)
+        rest = BlockTridiagonal((1 - least) * diagonal + curvature, (1 - least) * upper)
         return rest.solve(torch.zeros_like(curvature[..., 0]))[1]
 
     def convex(self, gradient: Tensor) -> "SecondOrder":
-        """Without curvature in the rows whose Hessian is not positive definite; any `gradient` `(P, T - 1, d)` will do."""
-        _, definite = self.hessian.solve(gradient)
-        return SecondOrder(self.metric, torch.where(definite[:, None, None, None], self.curvature, 0))
+        """With less of the curvature in rows whose Hessian is not positive definite; any `gradient` `(P, T - 1, d)` will do.
+
+        Up to its scale, `M + s K` is `H + w M` with `w = 1 / s - 1`.
+        """
+        model = self
+        for share in SHARES:
+            rows = (~model.hessian.solve(gradient)[1]).nonzero().flatten()
+            if not len(rows):
+                break
+            model = replace(model, share=model.share.index_fill(0, rows, share))
+        return model
 
     def prolonged(self) -> "SecondOrder":
         """The model of curves with every segment halved, without a decoder call: Jacobians interpolated linearly.
@@ -46,7 +71,7 @@ class SecondOrder(Rows):
         k = 0.5 * self.curvature
         bent = torch.cat([k[:, :1], 0.5 * (k[:, :-1] + k[:, 1:]), k[:, -1:]], 1)
         metric = BlockTridiagonal(_interleaved(odd, 2 * g), _interleaved(from_odd, from_even))
-        return SecondOrder(metric, _interleaved(bent, k))
+        return SecondOrder(metric, _interleaved(bent, k), self.share)
 
 
 def _interleaved(odd: Tensor, even: Tensor) -> Tensor:

@@ -18,17 +18,17 @@ ROUNDING = 5  # steps this near the noise floor that no longer shrink are roundi
 
 @dataclass(frozen=True)
 class GaussNewton:
-    """Newton's method on the energy, falling back to Gauss-Newton where its Hessian is not definite; batched over pairs.
+    """Newton's method on the energy, as near to Gauss-Newton as it takes where its Hessian is not definite; batched over pairs.
 
     Each step takes a reverse-mode gradient. The block-tridiagonal model is recomputed only for the pairs whose steps shrink
-    too slowly: the exact Hessian where it is positive definite, else the metric `D^T J^T J D`, damped relative to itself
-    (Levenberg-Marquardt), so that a step is a tangent vector and the stationary points are exactly invariant. The Hessian
-    costs little beyond the Jacobian, because one backward pass an axis gives both.
+    too slowly: the exact Hessian where it is positive definite, else the metric `D^T J^T J D` with a share of the decoder's
+    curvature, damped relative to itself (Levenberg-Marquardt), so that a step is a tangent vector and the stationary points
+    are exactly invariant. The Hessian costs little beyond the Jacobian, because one backward pass an axis gives both.
 
     Args:
         refresh: ratio of successive steps above which the model is renewed.
         reach: longest relative metric step; shorter ones keep curves from jumping over folds of the decoder.
-        newton: use the exact Hessian where it is definite.
+        newton: use the decoder's curvature, as much as leaves the model definite.
         segments: numbers of segments, coarse to fine; None: chosen from the tolerance.
         max_steps: steps allowed at each number of segments.
 
@@ -165,11 +165,10 @@ def _at_work(state: _State, step: _Step, result: Solution, termination: Terminat
 
 
 def _model(problem: Problem, vertices: Tensor, now: Evaluation, newton: bool) -> SecondOrder:
-    """The exact Hessian where it is positive definite, else the Gauss-Newton matrix."""
+    """The exact Hessian where it is positive definite, else between it and the Gauss-Newton matrix."""
     if newton:
         return problem.second_order(vertices, now.x).convex(now.gradient)
-    metric = problem.gauss_newton(vertices)
-    return SecondOrder(metric, torch.zeros_like(metric.diagonal))
+    return SecondOrder.flat(problem.gauss_newton(vertices))
 
 
 def _promised(gradient: Tensor, delta: Tensor, reach: Tensor) -> Tensor:
