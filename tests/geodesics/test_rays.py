@@ -57,15 +57,16 @@ def test_reversal_runs_backwards(curve: Any) -> None:
 
 
 def test_rows_are_curves_by_themselves(curve: Any) -> None:
+    """Up to rounding, which differs with a row's place in a batch on some processors."""
     z, v = curve.at(T)
     some = curve[torch.tensor([2, 0])]
     assert len(some) == 2
     for found, expected in zip(some.at(T[:2]), (z, v), strict=True):
-        torch.testing.assert_close(found, expected[[2, 0]], rtol=0, atol=1e-15)
+        torch.testing.assert_close(found, expected[[2, 0]], rtol=0, atol=1e-14)
     swapped = curve.updated(torch.tensor([0]), curve[torch.tensor([2])])
-    torch.testing.assert_close(swapped.at(T)[0], z[[2, 1, 2]], rtol=0, atol=1e-15)
+    torch.testing.assert_close(swapped.at(T)[0], z[[2, 1, 2]], rtol=0, atol=1e-14)
     chosen = curve.where(torch.tensor([True, False, True]), curve[torch.tensor([1, 0, 0])])
-    torch.testing.assert_close(chosen.at(T)[0], z[[0, 0, 2]], rtol=0, atol=1e-15)
+    torch.testing.assert_close(chosen.at(T)[0], z[[0, 0, 2]], rtol=0, atol=1e-14)
 
 
 def test_cast_curves_are_the_same(curve: Any) -> None:
