@@ -39,6 +39,16 @@ def test_distances_and_directions_on_the_sphere() -> None:
             torch.testing.assert_close(space.norm(z[part.rows], velocity), found.length, rtol=1e-3, atol=0)
 
 
+def test_lengths_are_those_of_the_curves_on_the_decoder() -> None:
+    space = Pullback(random_decoder(2, 10, 3), dim=2)
+    z0, z1 = torch.randn(2, 20, 2, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    g = connect(space, z0, z1)
+    x = space.ambient(g(torch.linspace(0, 1, 2001, dtype=torch.float64)))
+    polygon = x.diff(dim=1).norm(dim=-1).sum(-1)
+    torch.testing.assert_close(g.length, polygon, rtol=1e-4, atol=0)
+    assert (g.upper >= polygon * (1 - 1e-6)).all()
+
+
 def test_it_agrees_with_the_solver_on_the_decoder() -> None:
     space = Pullback(random_decoder(2, 10, 3), dim=2)
     z0, z1 = torch.randn(2, 30, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -30,3 +30,16 @@ def test_slopes_at_the_nodes() -> None:
     x = chebyshev.nodes(DEGREE)
     assert x[0] == -1 and x[-1] == 1
     torch.testing.assert_close(chebyshev.to_slopes(DEGREE) @ polynomial(x), polynomial(x, 1), rtol=1e-11, atol=1e-11)
+
+
+def test_slopes_without_the_last_terms() -> None:
+    x, kept = chebyshev.nodes(DEGREE), DEGREE - 2
+    high = (DEGREE * torch.acos(x)).cos() + 3 * ((DEGREE - 1) * torch.acos(x)).cos()
+    low = (kept * torch.acos(x)).cos()
+    torch.testing.assert_close(chebyshev.to_slopes(DEGREE, kept) @ (high + low), chebyshev.to_slopes(DEGREE) @ low)
+
+
+def test_integrals() -> None:
+    powers = torch.arange(DEGREE + 1)
+    exact = (COEFFICIENTS * torch.where(powers % 2 == 0, 2 / (powers + 1), 0.0)).sum()
+    torch.testing.assert_close(chebyshev.to_integral(DEGREE) @ polynomial(chebyshev.nodes(DEGREE)), exact)

@@ -15,6 +15,7 @@ from egregium.geodesics.search import Found, folded, search, widened
 from egregium.geodesics.starts import RESOLVED, TUNNELLED, Candidates, along_chord, ranked
 from egregium.geodesics.support import Routes, out_of_support, routes
 from egregium.geodesics.tabulated import OnTable, solve_on_table, starts_from_table
+from egregium.numerics.derivatives import mapped
 from egregium.numerics.rows import Rows
 from egregium.protocols import ImmersedSpace
 from egregium.status import Status
@@ -52,7 +53,7 @@ def solve(
     left = torch.ones(len(problem), dtype=torch.bool, device=problem.z0.device)
     parts, order = [], []
     for part in solve_on_table(table, problem, options.rtol, further):
-        part = part[_in_support(space, part, along, options)]
+        part = part[_in_support(space, problem, part, along, options)]
         lower = torch.minimum(problem.lower[part.rows], part.certified.length)
         parts.append(Solved(lower, part.second_best, part.certified))
         order.append(part.rows)
@@ -64,11 +65,14 @@ def solve(
     return Solved.joined(parts, torch.cat(order))
 
 
-def _in_support(space: ImmersedSpace, part: OnTable, along: Routes | None, options: Options) -> Tensor:
+def _in_support(space: ImmersedSpace, problem: Problem, part: OnTable, along: Routes | None, options: Options) -> Tensor:
     """Whether the support has nothing against the curves, `(k,)`."""
     if along is None or options.support is None:
         return torch.ones_like(part.rows, dtype=torch.bool)
-    return along.connected[part.rows] & ~out_of_support(space, part.x, options.support)
+    t = torch.linspace(0, 1, RESOLVED + 1, dtype=problem.z0.dtype, device=problem.z0.device)
+    z = part.certified.curve.at(t.expand(len(part.rows), -1))[0]
+    x = mapped(problem.immerse, z.flatten(0, 1)).unflatten(0, z.shape[:2])
+    return along.connected[part.rows] & ~out_of_support(space, x, options.support)
 
 
 def _solved_on_decoder(

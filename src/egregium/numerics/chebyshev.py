@@ -18,10 +18,19 @@ def to_coefficients(degree: int) -> Tensor:
     return torch.linalg.inv(basis(nodes(degree), degree))
 
 
+@lru_cache(maxsize=16)
+def to_slopes(degree: int, kept: int | None = None) -> Tensor:
+    """Matrix `(n, n)` from values at the nodes to those of the derivative, of the terms up to a degree `kept` if given."""
+    below = torch.arange(degree + 1) <= (degree if kept is None else kept)
+    return basis(nodes(degree), degree) @ _lowered(degree).mT @ (below[:, None] * to_coefficients(degree))
+
+
 @lru_cache(maxsize=8)
-def to_slopes(degree: int) -> Tensor:
-    """Matrix `(n, n)` from values at the nodes to those of the derivative."""
-    return basis(nodes(degree), degree) @ _lowered(degree).mT @ to_coefficients(degree)
+def to_integral(degree: int) -> Tensor:
+    """Weights `(n,)` of the values at the nodes in the integral (Clenshaw and Curtis 1960, Numer. Math. 2)."""
+    order = torch.arange(degree + 1, dtype=torch.float64)
+    moments = torch.where(order % 2 == 0, 2 / (1 - order**2), 0.0)
+    return moments @ to_coefficients(degree)
 
 
 @lru_cache(maxsize=8)
