@@ -1,13 +1,13 @@
 """Hard cases: each with the right status, the shorter route found, nothing silent (issue 3, acceptance 4)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 from tests.acceptance.landscapes import LANDSCAPES, folded_decoder
-from tests.acceptance.oracle import Oracle, shortest
+from tests.acceptance.oracle import Grids, Oracle, asked_in
 from torch import Tensor, nn
 
 from egregium.errors import DecoderError
@@ -51,40 +51,11 @@ class Judged:
         )
 
 
-Grids = tuple[int, int, float]
-"""Cells of the coarsest and of the finest grid, and the margin of the box."""
-
-
 def judged(decode: Callable[[Tensor], Tensor], sources: Tensor, targets: Tensor, *rounds: Grids) -> Judged:
     """From S sources `(S, 2)` to targets `(S, K, 2)`; what the oracle does not know in one round it is asked in the next."""
     start = sources[:, None].expand_as(targets).reshape(-1, 2)
     g = connect(Pullback(decode, dim=2), start, targets.reshape(-1, 2), on_fail="mark")
     return Judged(g, asked_in(rounds, decode, sources.numpy(), targets.numpy()))
-
-
-def asked_in(rounds: Sequence[Grids], decode: Callable[[Tensor], Tensor], sources: np.ndarray, targets: np.ndarray) -> Oracle:
-    """What the oracle comes to know.
-
-    Boxes are laid about the ends that are left, which makes them small. Where that does not do they are laid about all ends of
-    a source, one within the other: what is known of curves that leave a small box holds in the larger ones too, whose own grids
-    may be too coarse to tell.
-    """
-    shape = targets.shape[:-1]
-    oracle = Oracle(np.full(shape, np.nan), np.full(shape, np.inf), np.zeros(shape))
-    for nested in (False, True) if len(rounds) > 1 else (False,):
-        bounds: list[tuple[float, np.ndarray]] = []
-        for cells, finest, margin in rounds:
-            outside = np.max([bound for least, bound in bounds if nested and least <= margin] or [np.zeros(shape)], 0)
-            for row in np.flatnonzero(~oracle.ok.all(-1)).tolist():
-                left = ~oracle.ok[row]
-                asked = sources[row : row + 1], targets[row : row + 1, left]
-                ends = np.concatenate([sources[row : row + 1], targets[row] if nested else targets[row, left]])
-                found = shortest(decode, *asked, cells=cells, finest=finest, margin=margin, about=ends)
-                outside[row, left] = np.maximum(outside[row, left], found.outside[0])
-                oracle.distance[row, left], oracle.difference[row, left] = found.distance[0], found.difference[0]
-                oracle.outside[row, left] = outside[row, left]
-            bounds.append((margin, outside))
-    return oracle
 
 
 def across(count: int) -> tuple[Tensor, Tensor]:
