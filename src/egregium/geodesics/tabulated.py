@@ -19,7 +19,7 @@ from egregium.geodesics.refine import Certified
 from egregium.geodesics.starts import RESOLVED, given
 from egregium.geodesics.table_search import Curves, Pairs, searched
 from egregium.numerics import chebyshev, splines
-from egregium.numerics.derivatives import mapped
+from egregium.numerics.derivatives import row_chunks
 from egregium.numerics.rows import Rows
 from egregium.status import Status
 
@@ -27,6 +27,7 @@ FINEST = 256
 TELLING = 1e-3  # tolerance at which minima are told apart, and no larger one
 NODES, DOUBLINGS = 16, 2  # degree of the polynomials through what is decoded, and how often it is doubled where in doubt
 KEPT = 0.75  # of their degree: what is left without the terms above tells how good they are
+DECODED = 1 << 19  # numbers at a time: more leave the cache
 
 
 @dataclass(frozen=True)
@@ -147,15 +148,9 @@ def _measured(problem: Problem, found: Relaxed, level: _Level, coarser: _Level, 
     the more precise ones: of trained and of folded decoders they were off by 3e-6 in the median, by 2e-4 at most.
     """
     length, curve = level.length, by_arc_length(found.nodes, level.pieces)
-    x = _decoded(problem, curve)
-    rows, (error, noise) = torch.arange(len(problem), device=x.device), _doubt(x, length)
-    for _ in range(DOUBLINGS):
-        doubtful = (error > 0.5 * rtol * length)[rows]
-        rows, x = rows[doubtful], x[doubtful]
-        if not len(rows):
-            break
-        x = _doubled(problem[rows], curve[rows], x)
-        error, noise = (old.index_copy(0, rows, new) for old, new in zip((error, noise), _doubt(x, length[rows]), strict=True))
+    chunks = row_chunks(len(problem), NODES * problem.x0.shape[-1], DECODED)
+    parts = [_doubts(problem[rows], curve[rows], length[rows], 0.5 * rtol) for rows in chunks]
+    error, noise = (torch.cat(part) for part in zip(*parts, strict=True))
     good = error + noise * length <= rtol * length
     start, end = (v.to(found.nodes) for v in level.ends(coarser, length))
     status = torch.where(good, int(Status.CONVERGED), int(Status.STALLED)).to(torch.int8)
@@ -165,6 +160,20 @@ def _measured(problem: Problem, found: Relaxed, level: _Level, coarser: _Level, 
         length, length**2, upper, status, whole.int(), found.steps.int(), start, end,
         level.turning(coarser), torch.zeros_like(good), curve,
     )  # fmt: skip
+
+
+def _doubts(problem: Problem, curve: Curve, length: Tensor, enough: float) -> tuple[Tensor, Tensor]:
+    """What `_doubt` says of curves, by more points where it is not `enough`, relatively, and there are more to be had."""
+    x = _decoded(problem, curve)
+    rows, (error, noise) = torch.arange(len(problem), device=x.device), _doubt(x, length)
+    for _ in range(DOUBLINGS):
+        doubtful = (error > enough * length)[rows]
+        rows, x = rows[doubtful], x[doubtful]
+        if not len(rows):
+            break
+        x = _doubled(problem[rows], curve[rows], x)
+        error, noise = (old.index_copy(0, rows, new) for old, new in zip((error, noise), _doubt(x, length[rows]), strict=True))
+    return error, noise
 
 
 def _decoded(problem: Problem, curve: Curve) -> Tensor:
@@ -183,7 +192,7 @@ def _images(problem: Problem, curve: Curve, u: Tensor) -> Tensor:
     """Of the points of all curves at u `(n,)`, from -1 to 1, `(P, n, A)`."""
     t = (0.5 * (u + 1)).to(curve.knots)
     z = curve.at(t.expand(len(problem), -1))[0]
-    return mapped(problem.immerse, z.flatten(0, 1)).unflatten(0, z.shape[:2])
+    return problem.immerse(z.flatten(0, 1)).unflatten(0, z.shape[:2])
 
 
 def _doubt(x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
