@@ -50,7 +50,7 @@ class Lattice:
         points = z0[:, None] + plan.grid.to(z0) @ axes
         n = points.shape[1]
         squares = table.locate(points.flatten(0, 1), extent.repeat_interleave(n))
-        metric = table.values(squares, points.flatten(0, 1), ROUGH).unflatten(0, (-1, n))
+        metric = table.components(squares, points.flatten(0, 1), ROUGH).unflatten(0, (-1, n))
         weights = _weights(torch.tensor(EIGHT).to(z0) / cells @ axes, metric, plan.neighbours)
         return Lattice(cells, points, weights, torch.arange(len(points), device=points.device), weights)
 
@@ -131,10 +131,11 @@ def _normal(along: Tensor, metric: Tensor) -> Tensor:
 
 
 def _weights(steps: Tensor, metric: Tensor, neighbours: Tensor) -> Tensor:
-    """Lengths `(n, 16, P)` of `steps` `(P, 8, 2)` and back in the mean metric of their ends; infinite where it is not known."""
-    half = len(EIGHT)
-    products = (steps[..., None] * steps[..., None, :]).flatten(2)
-    here = F.pad((metric.flatten(2) @ products.mT).permute(1, 2, 0), (0, 0, 0, 0, 0, 1), value=torch.nan)
+    """Lengths `(n, 16, P)` of `steps` `(P, 8, 2)` and back in the mean metric of their ends, of which `metric` `(P, n, 3)` has the
+    components 11, 12, 22; infinite where it is not known."""
+    half, (x, y) = len(EIGHT), steps.unbind(-1)
+    products = torch.stack([x * x, 2 * x * y, y * y], -1)
+    here = F.pad((metric @ products.mT).permute(1, 2, 0), (0, 0, 0, 0, 0, 1), value=torch.nan)
     slots = torch.arange(half, device=metric.device)
     forth = (0.5 * (here[:-1] + here[neighbours[:, :half], slots])).clamp_min(0).sqrt().nan_to_num(torch.inf, torch.inf)
     back = F.pad(forth, (0, 0, 0, 0, 0, 1), value=torch.inf)[neighbours[:, half:], slots]

@@ -39,7 +39,7 @@ class Jet:
     @property
     def value(self) -> Tensor:
         """The metric `(N, 2, 2)`."""
-        return _full(self.table[:, 0])
+        return full(self.table[:, 0])
 
     def along(self, v: Tensor) -> Tensor:
         """`(G v)_1, (G v)_2, v^T G v` of vectors v `(N, 2)`, and their derivatives at fixed v, `(N, 9, 3)`."""
@@ -121,13 +121,16 @@ class MetricTable:
             self._usual[usual], self._atlas = True, None
         return found
 
-    def values(self, squares: Tensor, z: Tensor, degree: int = DEGREE) -> Tensor:
-        """The metric `(N, 2, 2)` at points z `(N, 2)` in `squares` `(N,)`, of polynomials cut off after a `degree`."""
+    def values(self, squares: Tensor, z: Tensor) -> Tensor:
+        """The metric `(N, 2, 2)` at points z `(N, 2)` in `squares` `(N,)`."""
+        return full(self.components(squares, z))
+
+    def components(self, squares: Tensor, z: Tensor, degree: int = DEGREE) -> Tensor:
+        """Its components 11, 12, 22 `(N, 3)`, of polynomials cut off after a `degree`."""
         squares, order = squares.sort()
         u, v = chebyshev.basis(self._local(squares, z[order]), degree).unbind(1)
         inner = self._contracted(squares, u[:, None])[:, 0]
-        found = torch.empty_like(inner[..., 0]).index_copy_(0, order, (inner @ v[..., None])[..., 0])
-        return _full(found)
+        return torch.empty_like(inner[..., 0]).index_copy_(0, order, (inner @ v[..., None])[..., 0])
 
     def jets(self, squares: Tensor, z: Tensor) -> Jet:
         """The metric at points z `(N, 2)` in `squares` `(N,)`, with derivatives."""
@@ -226,6 +229,6 @@ def _resolved(coefficients: Tensor, values: Tensor, tolerance: float) -> Tensor:
     return regular & torch.isfinite(error) & (error <= GENEROUS * tolerance * least.amin(-1))
 
 
-def _full(components: Tensor) -> Tensor:
-    """Symmetric matrices `(N, 2, 2, ...)` from components 11, 12, 22 `(N, 3, ...)`."""
-    return components[:, [0, 1, 1, 2]].unflatten(1, (2, 2))
+def full(components: Tensor) -> Tensor:
+    """Symmetric matrices `(..., 2, 2)` from components 11, 12, 22 `(..., 3)`."""
+    return components[..., [0, 1, 1, 2]].unflatten(-1, (2, 2))

@@ -52,7 +52,12 @@ class Rows:
         return cls.stack(parts)[order.argsort()]
 
     def where(self, choose: Tensor, other: Self) -> Self:
-        """This batch in the rows where `choose` `(P,)`, the other elsewhere; parts that either lacks are dropped."""
+        """This batch in the rows where `choose` `(P,)`, the other elsewhere; parts that either lacks are dropped.
+
+        In all rows it is the batch itself.
+        """
+        if bool(choose.all()):
+            return self
         return _with(self, {name: _chosen(choose, value, getattr(other, name)) for name, value in _parts(self)})
 
 
