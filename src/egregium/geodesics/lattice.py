@@ -131,8 +131,10 @@ def _normal(along: Tensor, metric: Tensor) -> Tensor:
 
 
 def _weights(steps: Tensor, metric: Tensor, neighbours: Tensor) -> Tensor:
-    """Lengths `(n, 16, P)` of `steps` `(P, 8, 2)` and back in the mean metric of their ends, of which `metric` `(P, n, 3)` has the
-    components 11, 12, 22; infinite where it is not known."""
+    """Lengths `(n, 16, P)` of `steps` `(P, 8, 2)` and back in the mean metric of their ends; infinite where it is not known.
+
+    Of the `metric` components 11, 12, 22 are given, `(P, n, 3)`.
+    """
     half, (x, y) = len(EIGHT), steps.unbind(-1)
     products = torch.stack([x * x, 2 * x * y, y * y], -1)
     here = F.pad((metric @ products.mT).permute(1, 2, 0), (0, 0, 0, 0, 0, 1), value=torch.nan)
