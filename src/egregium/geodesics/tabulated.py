@@ -196,12 +196,15 @@ def _images(problem: Problem, curve: Curve, u: Tensor) -> Tensor:
 
 
 def _doubt(x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-    """By how much the polynomials through images x `(P, n + 1, A)` at Chebyshev's nodes differ from `length` `(P,)`, or from
-    themselves without their last terms, and what rounding leaves uncertain relatively, both `(P,)`."""
+    """By how much `length` `(P,)` may be wrong, and what rounding leaves uncertain relatively, both `(P,)`.
+
+    That is how far the length of polynomials through images x `(P, n + 1, A)` at Chebyshev's nodes is from it, and from their own
+    without their last terms.
+    """
     degree = x.shape[1] - 1
     weights = chebyshev.to_integral(degree).to(x.device)
     seen, without = (
         torch.linalg.vector_norm(chebyshev.to_slopes(degree, kept).to(x) @ x, dim=-1).double() @ weights
         for kept in (degree, int(KEPT * degree))
     )
-    return torch.maximum((seen - length).abs(), (seen - without).abs()), rounding(x, seen**2)
+    return (seen - length).abs() + (seen - without).abs(), rounding(x, seen**2)
