@@ -198,8 +198,8 @@ def _images(problem: Problem, curve: Curve, u: Tensor) -> Tensor:
 def _doubt(x: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
     """By how much `length` `(P,)` may be wrong, and what rounding leaves uncertain relatively, both `(P,)`.
 
-    That is how far the length of polynomials through images x `(P, n + 1, A)` at Chebyshev's nodes is from it, and from their own
-    without their last terms.
+    That is how far the length of polynomials through images x `(P, n + 1, A)` at Chebyshev's nodes is from it, and how far from
+    their own without their last terms.
     """
     degree = x.shape[1] - 1
     weights = chebyshev.to_integral(degree).to(x.device)
