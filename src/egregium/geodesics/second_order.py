@@ -8,7 +8,7 @@ from torch import Tensor
 from egregium.numerics.rows import Rows
 from egregium.numerics.tridiagonal import BlockTridiagonal
 
-SHARES = (0.65, 0.4, 0.25, 0.0)
+SHARES = (0.65, 0.4, 0.25, 0.0)  # of the curvature, tried in turn where all of it leaves the model indefinite
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class SecondOrder(Rows):
         return BlockTridiagonal(self.metric.diagonal + self.share[:, None, None, None] * self.curvature, self.metric.upper)
 
     def exceeds(self, least: float) -> Tensor:
-        """Whether the Hessian, of which something is known, is more than so much of the metric in all directions, `(P,)`.
+        """Whether the Hessian is more than so much of the metric in all directions, `(P,)`; decided in float64.
 
-        Whatever share of the curvature is taken; decided in float64.
+        All of the curvature that is known counts, whatever share of it is taken.
         """
         diagonal, upper, curvature = self.metric.diagonal.double(), self.metric.upper.double(), self.curvature.double()
         rest = BlockTridiagonal((1 - least) * diagonal + curvature, (1 - least) * upper)

@@ -43,7 +43,7 @@ def solve_on_table(table: MetricTable, problem: Problem, rtol: float, starts: Se
     """CONVERGED geodesics of those pairs of `problem` that the table can follow, by their segments.
 
     `starts` `(P, n, d)` are tried besides the library's own. Cost: what the table decodes, some 10,000 points for standard
-    normal pairs of a trained decoder, and 15 to 63 calls a pair, 20 in the mean.
+    normal pairs of a trained decoder, and 15 to 63 calls a pair, some 22 in the mean.
     """
     pairs, rows = _followed(table, problem)
     if not len(rows):
@@ -92,7 +92,7 @@ def _refined(pairs: Pairs, problem: Problem, curves: Curves, rtol: float) -> lis
         firm = settled & (~found.soft | before)
         if firm.any():
             some = firm.nonzero().flatten()
-            certified = _measured(problem[rows[some]], found[some], level[some], coarser[some], rtol)
+            certified = _confirmed(problem[rows[some]], found[some], level[some], coarser[some], rtol)
             part = OnTable(rows[some], certified, curves.second_best[rows[some]])
             parts.append(part[certified.status == Status.CONVERGED])
         on = (sound & ~firm).nonzero().flatten()
@@ -141,7 +141,7 @@ class _Level(Rows):
         return latent[:, 0], latent[:, 1]
 
 
-def _measured(problem: Problem, found: Relaxed, level: _Level, coarser: _Level, rtol: float) -> Certified:
+def _confirmed(problem: Problem, found: Relaxed, level: _Level, coarser: _Level, rtol: float) -> Certified:
     """What the table says of the curves, CONVERGED where the decoder confirms their lengths, else STALLED.
 
     It is asked for polynomials through points on them, whose lengths are to agree with those on the table, which are as a rule
