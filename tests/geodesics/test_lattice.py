@@ -6,7 +6,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from egregium.geodesics.lattice import PENALTY, SIXTEEN, Lattice, _plan
-from egregium.geodesics.metric_table import ROUGH, MetricTable, full
+from egregium.geodesics.metric_table import MetricTable, full
 from egregium.testing.twins import random_decoder
 
 Z0, Z1 = torch.randn(2, 6, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -20,7 +20,7 @@ def test_steps_are_as_long_as_the_mean_metric_of_their_ends_says() -> None:
     points, known = LATTICE.points[0], PLAN.neighbours < n
     here, slot = known.nonzero(as_tuple=True)
     step = points[PLAN.neighbours[here, slot]] - points[here]
-    metric = full(TABLE.components(TABLE.locate(points, (Z1 - Z0).abs().amax(-1)[:1].expand(n)), points, ROUGH))
+    metric = full(TABLE.components(TABLE.locate(points, (Z1 - Z0).abs().amax(-1)[:1].expand(n)), points))
     mean = 0.5 * (metric[here] + metric[PLAN.neighbours[here, slot]])
     length = torch.einsum("na,nab,nb->n", step, mean, step).sqrt()
     torch.testing.assert_close(LATTICE.weights[here, slot, 0], length, rtol=1e-9, atol=1e-12)

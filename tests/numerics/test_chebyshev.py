@@ -21,9 +21,7 @@ def polynomial(u: torch.Tensor, order: int = 0) -> torch.Tensor:
 def test_coefficients_give_the_polynomial_back() -> None:
     u = torch.linspace(-1, 1, 23, dtype=torch.float64)
     coefficients = chebyshev.to_coefficients(DEGREE) @ polynomial(chebyshev.nodes(DEGREE))
-    jets = chebyshev.basis(u, DEGREE) @ chebyshev.to_jets(DEGREE)
-    for order, part in enumerate(jets.chunk(3, -1)):
-        torch.testing.assert_close(part @ coefficients, polynomial(u, order), rtol=1e-11, atol=1e-11)
+    torch.testing.assert_close(chebyshev.basis(u, DEGREE) @ coefficients, polynomial(u), rtol=1e-11, atol=1e-11)
 
 
 def test_slopes_at_the_nodes() -> None:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from egregium.geodesics.metric_table import ROUGH, MetricTable
+from egregium.geodesics.metric_table import MetricTable
 from egregium.numerics.splines import resampled
 
 BEYOND, BESIDE = 0.17, 0.5  # of the distance of the ends
@@ -50,7 +50,7 @@ class Lattice:
         points = z0[:, None] + plan.grid.to(z0) @ axes
         n = points.shape[1]
         squares = table.locate(points.flatten(0, 1), extent.repeat_interleave(n))
-        metric = table.components(squares, points.flatten(0, 1), ROUGH).unflatten(0, (-1, n))
+        metric = table.components(squares, points.flatten(0, 1)).unflatten(0, (-1, n))
         weights = _weights(torch.tensor(EIGHT).to(z0) / cells @ axes, metric, plan.neighbours)
         return Lattice(cells, points, weights, torch.arange(len(points), device=points.device), weights)
 

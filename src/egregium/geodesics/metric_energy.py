@@ -71,7 +71,7 @@ def quadratic(table: MetricTable, nodes: Tensor, extent: Tensor) -> Quadratic:
     middles, step = 0.5 * (nodes[:, 1:] + nodes[:, :-1]), nodes.diff(dim=1)
     squares = table.locate(middles.flatten(0, 1), extent.repeat_interleave(segments))
     jet = table.jets(squares, middles.flatten(0, 1))
-    jets = torch.cat([jet.along(step.flatten(0, 1)).flatten(1), jet.table[:, 0]], 1)
+    jets = torch.cat([jet.along(step.flatten(0, 1)).flatten(1), jet.table[..., 0]], 1)
     local = (jets @ (segments * _segment(jets.dtype, jets.device))).unflatten(0, (p, segments))
     energy, (first, last, *blocks) = local[..., 0], local[..., 1:].split([2, 2, 4, 4, 4, 4], -1)
     left, right, beside, stretch = (block.unflatten(-1, (2, 2)) for block in blocks)
@@ -81,10 +81,10 @@ def quadratic(table: MetricTable, nodes: Tensor, extent: Tensor) -> Quadratic:
 
 @lru_cache(maxsize=8)
 def _segment(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Matrix `(30, 21)` from the jet along a segment and its metric to its energy, over T, and the derivatives of that: by
+    """Matrix `(21, 21)` from the jet along a segment and its metric to its energy, over T, and the derivatives of that: by
     its first and its last vertex, twice by either, by the first and the last; and twice the metric."""
-    one = torch.eye(30, dtype=dtype, device=device)
-    along, (g11, g12, g22) = one[:, :27].unflatten(-1, (9, 3)).mT, one[:, 27:].split(1, -1)
+    one = torch.eye(21, dtype=dtype, device=device)
+    along, (g11, g12, g22) = one[:, :18].unflatten(-1, (3, 6)), one[:, 18:].split(1, -1)
     lowered, square = along[:, :2], along[:, 2]  # G D and D^T G D, with their derivatives
     pulled, pushed, bend = 2 * lowered[..., 0], 0.5 * slopes(square), 0.25 * bends(square)
     twist, stretch = slopes(lowered), 2 * torch.cat([g11, g12, g12, g22], -1).unflatten(-1, (2, 2))
@@ -102,7 +102,7 @@ def end_momenta(table: MetricTable, nodes: Tensor, extent: Tensor) -> Tensor:
     step = torch.stack([first.diff(dim=1), last.diff(dim=1)], 1)[:, :, 0]
     middles = torch.stack([first.mean(1), last.mean(1)], 1).flatten(0, 1)
     jet = table.jets(table.locate(middles, extent.repeat_interleave(2)), middles)
-    along = jet.along(step.flatten(0, 1)).unflatten(0, (-1, 2)).mT
+    along = jet.along(step.flatten(0, 1)).unflatten(0, (-1, 2))
     sign = torch.tensor([-1.0, 1.0], dtype=nodes.dtype, device=nodes.device)[:, None]
     return segments * (along[..., :2, 0] + 0.25 * sign * slopes(along[..., 2, :]))
 

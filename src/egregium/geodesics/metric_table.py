@@ -2,22 +2,23 @@
 
 The squares are dyadic, so that what is tabulated at a point depends on that point alone and not on which curves have been
 followed before. A square is decoded at Chebyshev's nodes, once; derivatives of the interpolated decoder give the metric there,
-which is interpolated in turn. Where its coefficients have not died out the square is quartered.
+which is interpolated in turn. Where its coefficients have not died out the square is quartered. What is looked up are patches
+of low degree cut from that polynomial.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from egregium.geodesics.atlas import Atlas
-from egregium.numerics import chebyshev
+from egregium.numerics import chebyshev, patches
 from egregium.numerics.derivatives import row_chunks
 
 DEGREE = 16
-ROUGH = 8  # degree that does where routes are looked for: lengths err by 0.03 % there, and by 0.4 % in one of twenty places
 ROOT, WIDE, OCTAVES = 1, 5, 16  # binary logarithms
 LEAF = 1 / 16
 FARTHEST = 1e5
@@ -25,36 +26,36 @@ UNKNOWN, SPLIT = 0, -1
 OFFSET = 1 << 30
 DECODED = 1 << 19  # numbers at a time: more leave the cache
 GENEROUS = 6  # times the tolerance: the last coefficients are that much larger than the error, measured
-JET, HELD = 512, 1 << 24  # numbers that a point's jet takes, and that are held at a time
+JET, HELD = 256, 1 << 20  # numbers that a point's jet takes, and that are held at a time: more leave the cache
 DEGENERATE = 1e-6  # squared sine of the angle between the coordinate lines
 
 
 @dataclass(frozen=True)
 class Jet:
-    """The metric at N points and its derivatives: `table` `(N, 9, 3)`, the orders 0 0, 1 0, 2 0, 0 1, 1 1, .. 2 2 along the
-    two axes against components 11, 12, 22."""
+    """The metric at N points and its derivatives: `table` `(N, 3, 6)`, components 11, 12, 22 against the orders 0 0, 1 0, 0 1,
+    2 0, 1 1, 0 2 along the two axes."""
 
     table: Tensor
 
     @property
     def value(self) -> Tensor:
         """The metric `(N, 2, 2)`."""
-        return full(self.table[:, 0])
+        return full(self.table[..., 0])
 
     def along(self, v: Tensor) -> Tensor:
-        """`(G v)_1, (G v)_2, v^T G v` of vectors v `(N, 2)`, and their derivatives at fixed v, `(N, 9, 3)`."""
+        """`(G v)_1, (G v)_2, v^T G v` of vectors v `(N, 2)`, and their derivatives at fixed v, `(N, 3, 6)`."""
         (x, y), zero = v.unbind(-1), torch.zeros_like(v[:, 0])
-        return self.table @ torch.stack([x, zero, x * x, y, x, 2 * x * y, zero, y, y * y], -1).unflatten(-1, (3, 3))
+        return torch.stack([x, y, zero, zero, x, y, x * x, 2 * x * y, y * y], -1).unflatten(-1, (3, 3)) @ self.table
 
 
 def slopes(table: Tensor) -> Tensor:
-    """First derivatives `(..., 2)` from the orders `(..., 9)` of a jet."""
-    return table[..., 1:4:2]
+    """First derivatives `(..., 2)` from the orders `(..., 6)` of a jet."""
+    return table[..., 1:3]
 
 
 def bends(table: Tensor) -> Tensor:
-    """Second derivatives `(..., 2, 2)` from the orders `(..., 9)` of a jet."""
-    return table[..., 2:7:2].unfold(-1, 2, 1)
+    """Second derivatives `(..., 2, 2)` from the orders `(..., 6)` of a jet."""
+    return table[..., 3:].unfold(-1, 2, 1)
 
 
 @dataclass
@@ -72,7 +73,7 @@ class MetricTable:
     like: Tensor
     corners: Tensor = field(init=False, repr=False)
     sizes: Tensor = field(init=False, repr=False)
-    coefficients: Tensor = field(init=False, repr=False)
+    patches: Tensor = field(init=False, repr=False)
     decoded: int = field(init=False, default=0)
     _usual: Tensor = field(init=False, repr=False)
     _atlas: Atlas | None = field(init=False, repr=False, default=None)
@@ -80,7 +81,7 @@ class MetricTable:
 
     def __post_init__(self) -> None:
         self.corners, self.sizes = self.like.new_zeros(1, 2), self.like.new_ones(1)
-        self.coefficients = self.like.new_full((1, DEGREE + 1, 3 * (DEGREE + 1)), torch.nan)
+        self.patches = self.like.new_full((1, patches.CELLS**2, 3, patches.TERMS), torch.nan)
         self._usual = torch.ones(1, dtype=torch.bool, device=self.like.device)
 
     def locate(self, z: Tensor, extent: Tensor) -> Tensor:
@@ -125,45 +126,28 @@ class MetricTable:
         """The metric `(N, 2, 2)` at points z `(N, 2)` in `squares` `(N,)`."""
         return full(self.components(squares, z))
 
-    def components(self, squares: Tensor, z: Tensor, degree: int = DEGREE) -> Tensor:
-        """Its components 11, 12, 22 `(N, 3)`, of polynomials cut off after a `degree`."""
-        squares, order = squares.sort()
-        u, v = chebyshev.basis(self._local(squares, z[order]), degree).unbind(1)
-        inner = self._contracted(squares, u[:, None])[:, 0]
-        return torch.empty_like(inner[..., 0]).index_copy_(0, order, (inner @ v[..., None])[..., 0])
+    def components(self, squares: Tensor, z: Tensor) -> Tensor:
+        """Its components 11, 12, 22 `(N, 3)`."""
+        found = [patch @ monomials[..., None] for _, patch, monomials in self._patches(squares, z)]
+        return torch.cat(found)[..., 0]
 
     def jets(self, squares: Tensor, z: Tensor) -> Jet:
         """The metric at points z `(N, 2)` in `squares` `(N,)`, with derivatives."""
-        squares, order = squares.sort()
-        found = z.new_empty(len(z), 9, 3)
+        to_jets, scales = patches.to_jets(z.dtype, z.device), patches.scales(self.sizes)
+        found = [
+            (patch @ (monomials @ to_jets).unflatten(-1, (-1, patches.TERMS)).mT) * scales[squares[rows], None]
+            for rows, patch, monomials in self._patches(squares, z)
+        ]
+        return Jet(torch.cat(found))
+
+    def _patches(self, squares: Tensor, z: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Some rows at a time: the patches `(n, 3, TERMS)` that hold points z `(N, 2)`, and monomials `(n, TERMS)` there."""
         for rows in row_chunks(len(z), JET, HELD):
-            found.index_copy_(0, order[rows], self._jets(squares[rows], z[order[rows]]))
-        return Jet(found)
-
-    def _jets(self, squares: Tensor, z: Tensor) -> Tensor:
-        """Of sorted `squares`, `(N, 9, 3)`."""
-        basis = chebyshev.basis(self._local(squares, z), DEGREE) @ chebyshev.to_jets(DEGREE).to(z)
-        u, v = basis.unflatten(-1, (3, -1)).unbind(1)  # (N, order, n)
-        inner = self._contracted(squares, u).flatten(1, 2)  # (N, order along u and component, n)
-        table = (v @ inner.mT).view(-1, 9, 3)  # (N, orders along v and u, component)
-        scale = (2 / self.sizes)[:, None] ** torch.tensor([0, 1, 2, 1, 2, 3, 2, 3, 4], device=z.device)
-        return table * scale[squares, :, None]
-
-    def _contracted(self, squares: Tensor, u: Tensor) -> Tensor:
-        """The first n^2 coefficients of sorted `squares` times u `(N, m, n)` along one axis, `(N, m, 3, n)`, by square."""
-        m, n = u.shape[1:]
-        coefficients = self.coefficients
-        if n <= DEGREE:
-            coefficients = coefficients.unflatten(-1, (3, -1))[:, :n, :, :n].flatten(2)
-        numbers, counts = torch.unique_consecutive(squares, return_counts=True)
-        sizes, given = (m * counts).tolist(), u.reshape(-1, n)
-        found = u.new_empty(len(given), 3 * n)
-        for number, rows, out in zip(numbers.tolist(), given.split(sizes), found.split(sizes), strict=True):
-            torch.mm(rows, coefficients[number], out=out)
-        return found.view(-1, m, 3, n)
-
-    def _local(self, squares: Tensor, z: Tensor) -> Tensor:
-        return 2 * (z - self.corners[squares]) / self.sizes[squares, None] - 1
+            some = squares[rows]
+            cells, monomials = patches.place((z[rows] - self.corners[some]) / self.sizes[some, None])
+            flat = self.patches.flatten(0, 1).flatten(1)
+            patch = flat.index_select(0, some * self.patches.shape[1] + cells)
+            yield rows, patch.unflatten(-1, (3, -1)), monomials
 
     def _squares(self, exponent: int, keys: Tensor) -> Tensor:
         """For each key the number of its square, or SPLIT."""
@@ -194,13 +178,14 @@ class MetricTable:
         values = torch.cat(metric)
         matrix = chebyshev.to_coefficients(DEGREE).to(values)
         coefficients = torch.einsum("ai,bj,pijk->pakb", matrix, matrix, values)
-        good = _resolved(coefficients, values, self.tolerance)
+        cut = patches.cut(coefficients)
+        good = _resolved(coefficients, cut, values, self.tolerance)
         squares = torch.full_like(keys, SPLIT)
         squares[good] = torch.arange(int(good.sum()), device=keys.device) + len(self.sizes)
         self.corners = torch.cat([self.corners, corners[good].to(self.like)])
         self._usual = F.pad(self._usual, (0, int(good.sum())))
         self.sizes = torch.cat([self.sizes, self.like.new_full((int(good.sum()),), size)])
-        self.coefficients = torch.cat([self.coefficients, coefficients[good].flatten(2).to(self.like)])
+        self.patches = torch.cat([self.patches, cut[good].to(self.like)])
         return squares
 
 
@@ -217,16 +202,28 @@ def _induced(decoded: Tensor, size: float) -> Tensor:
     return torch.stack([(along * along).sum(-1), (along * across).sum(-1), (across * across).sum(-1)], -1).double()
 
 
-def _resolved(coefficients: Tensor, values: Tensor, tolerance: float) -> Tensor:
-    """Whether what the last coefficients add is small against the least eigenvalue, and no rank is lost, squares `(p,)`."""
+def _resolved(coefficients: Tensor, cut: Tensor, values: Tensor, tolerance: float) -> Tensor:
+    """Whether what the last coefficients add is small against the least eigenvalue, patches `cut` agree, and no rank is lost.
+
+    Of squares, `(p,)`.
+    """
     tail = coefficients.clone()
     tail[:, : DEGREE - 1, :, : DEGREE - 1] = 0
     g11, g12, g22 = values.flatten(1, 2).unbind(-1)
     half, determinant = 0.5 * (g11 + g22), g11 * g22 - g12**2
     least = determinant / (half + torch.sqrt((half - g22) ** 2 + g12**2))
     error = torch.linalg.vector_norm(tail, dim=(1, 3)).sum(-1)
-    regular = (determinant > DEGENERATE * g11 * g22).all(-1)
+    cells, monomials = _at_nodes(values.device)
+    strayed = torch.linalg.vector_norm((cut[:, cells] @ monomials[..., None])[..., 0] - values.flatten(1, 2), dim=-1)
+    regular = (determinant > DEGENERATE * g11 * g22).all(-1) & (strayed <= 2 * tolerance * least).all(-1)
     return regular & torch.isfinite(error) & (error <= GENEROUS * tolerance * least.amin(-1))
+
+
+@lru_cache(maxsize=2)
+def _at_nodes(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cells and monomials at the nodes at which squares are decoded."""
+    x = 0.5 * (chebyshev.nodes(DEGREE) + 1)
+    return patches.place(torch.cartesian_prod(x, x).to(device))
 
 
 def full(components: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from egregium.geodesics.certificate import steepest_descent
 from egregium.geodesics.lattice import Lattice
 from egregium.geodesics.metric_energy import Relaxed, quadratic, relax
-from egregium.geodesics.metric_table import DEGREE, ROUGH, MetricTable, full
+from egregium.geodesics.metric_table import MetricTable, full
 from egregium.geodesics.starts import given
 from egregium.numerics import splines
 from egregium.numerics.cubature import gauss_legendre
@@ -119,15 +119,15 @@ class Pairs(Rows):
         """The metric `(P, n, d, d)` at points `(P, n, d)`; NaN off the table."""
         return full(self._components(z))
 
-    def _components(self, z: Tensor, degree: int = DEGREE) -> Tensor:
+    def _components(self, z: Tensor) -> Tensor:
         """Its components `(P, n, 3)`."""
         n = z.shape[1]
         squares = self.table.locate(z.flatten(0, 1), self.extent.repeat_interleave(n))
-        return self.table.components(squares, z.flatten(0, 1), degree).unflatten(0, (-1, n))
+        return self.table.components(squares, z.flatten(0, 1)).unflatten(0, (-1, n))
 
     def mean(self, nodes: Tensor) -> Tensor:
         """The metric's rough mean `(P, d, d)` over the nodes of polygons."""
-        return full(self._components(nodes, ROUGH).nanmean(1))
+        return full(self._components(nodes).nanmean(1))
 
     def routes(self, best: Curves) -> list[tuple[Tensor, Tensor]]:
         """Ways over a lattice that may lead to shorter curves than `best`: of some rows, polygons `(k, segments + 1, d)`."""

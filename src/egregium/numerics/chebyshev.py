@@ -33,13 +33,6 @@ def to_integral(degree: int) -> Tensor:
     return moments @ to_coefficients(degree)
 
 
-@lru_cache(maxsize=8)
-def to_jets(degree: int) -> Tensor:
-    """Matrix `(n, 3 n)` from the values of `T_0 .. T_degree` at a point to these, their first and second derivatives."""
-    once = _lowered(degree)
-    return torch.cat([torch.eye(degree + 1, dtype=torch.float64), once.mT, (once @ once).mT], 1)
-
-
 def basis(u: Tensor, degree: int) -> Tensor:
     """`T_0(u) .. T_degree(u)`, `(*batch, degree + 1)`."""
     order = torch.arange(degree + 1, dtype=u.dtype, device=u.device)
