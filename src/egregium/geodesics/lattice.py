@@ -85,7 +85,8 @@ class Lattice:
         n, _, p = self.costs.shape
         taken = torch.zeros(n + 1, p, dtype=torch.bool, device=path.device).scatter(0, path.mT, True)
         about = taken[_plan(self.cells, path.device).neighbours[:, ADJACENT]].any(1)
-        return replace(self, costs=torch.where(about[:, None], PENALTY * self.costs, self.costs))
+        factor = 1 + (PENALTY - 1) * about.to(self.costs)
+        return replace(self, costs=self.costs * factor[:, None])
 
     def curves(self, path: Tensor, walked: Tensor, segments: int) -> Tensor:
         """Polylines `(P, segments + 1, 2)` through the nodes of paths `(P, k)` of finite length, in equally long pieces."""

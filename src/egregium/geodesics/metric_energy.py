@@ -17,7 +17,7 @@ from egregium.geodesics.metric_table import MetricTable, bends, slopes
 from egregium.numerics.rows import Rows
 from egregium.numerics.tridiagonal import BlockTridiagonal
 
-MAX_STEPS = 30
+MAX_STEPS = 20
 REACH = 0.25  # of the length: longest step in M
 SHIFT, SHIFTED, SHIFTS = 0.5, 2.5, 3  # first w where H is not definite, what it is multiplied by, and how often at most
 RAISED, LOWERED = 6.0, 0.2  # times the damping after a step that did not do, and after one that did
@@ -25,6 +25,9 @@ LEAST, MOST = 0.3, 1e4  # damping after a first step that did not do, and where 
 FORGOTTEN = 0.1  # damping that is as good as none
 SOFT = 0.06  # as in `certificate`
 KEPT = 0.25  # of the decrease promised: steps that keep less do not lower the damping
+UNEVEN = 0.04  # of the table's tolerance: patches beside each other differ by no more, as a rule
+NEAR = 10  # times the tolerance: steps so small do what they promise
+KNOWN = 0.04  # of the length: distance in M from a minimum to which an undamped step leads; nodes are within half of it
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,15 @@ def quadratic(table: MetricTable, nodes: Tensor, extent: Tensor) -> Quadratic:
     return Quadratic(energy.double().sum(-1), last[:, :-1] + first[:, 1:], hessian, stretch)
 
 
+def energy(table: MetricTable, nodes: Tensor, extent: Tensor) -> Tensor:
+    """The energy alone, `(P,)`."""
+    p, segments = len(nodes), nodes.shape[1] - 1
+    middles, (x, y) = 0.5 * (nodes[:, 1:] + nodes[:, :-1]).flatten(0, 1), nodes.diff(dim=1).flatten(0, 1).unbind(-1)
+    squares = table.locate(middles, extent.repeat_interleave(segments))
+    g11, g12, g22 = table.components(squares, middles).unbind(-1)
+    return segments * (g11 * x * x + 2 * g12 * x * y + g22 * y * y).double().view(p, segments).sum(-1)
+
+
 @lru_cache(maxsize=8)
 def _segment(dtype: torch.dtype, device: torch.device) -> Tensor:
     """Matrix `(21, 21)` from the jet along a segment and its metric to its energy, over T, and the derivatives of that: by
@@ -107,23 +119,49 @@ def end_momenta(table: MetricTable, nodes: Tensor, extent: Tensor) -> Tensor:
     return segments * (along[..., :2, 0] + 0.25 * sign * slopes(along[..., 2, :]))
 
 
-def relax(table: MetricTable, nodes: Tensor, extent: Tensor, tolerance: float) -> Relaxed:
+def relax(
+    table: MetricTable, nodes: Tensor, extent: Tensor, tolerance: float, known: Tensor | None = None, softness: bool = False
+) -> Relaxed:
     """Critical polygons near `nodes` `(P, T + 1, d)`, by Newton's method with damping.
 
     A pair stops after an undamped step whose metric size, relative to the length, is at most `tolerance`, times what is known
-    to follow: nothing after Newton's, a third of it and more after others. Each pair takes its own steps.
+    to follow: nothing after Newton's, a third of it and more after others. Each pair takes its own steps. Those on their way to
+    the minima `known` `(P, T + 1, d)` between the same ends are left and not `ok`; which are `soft` is told for `softness`.
     """
-    state = _State.start(table, nodes, extent)
+    state = _State.start(table, nodes, extent, known)
     flags = torch.zeros_like(state.rows, dtype=torch.bool)
     result = Relaxed(nodes, state.now.energy, flags, flags, flags, torch.zeros_like(state.rows))
     state = state[torch.isfinite(state.now.energy) & (state.now.energy > 0)]
     for _ in range(MAX_STEPS):
         if not len(state.rows):
             break
-        state, done = state.stepped(table, tolerance)
-        result = result.updated(state.rows[done], state[done].relaxed())
-        state = state[~done & (state.damping < MOST)]
+        step = state.step(tolerance)
+        on = ~step.known
+        last = (step.last & on).nonzero().flatten()
+        if len(last):
+            ended, found = state[last].ended(table, step[last], softness)
+            on[last[ended]] = False
+            result = result.updated(state.rows[last[ended]], found)
+        state, step = state[on], step[on]
+        if len(state.rows):
+            state = state.after(table, step, tolerance)
+            state = state[state.damping < MOST]
     return result
+
+
+@dataclass(frozen=True)
+class _Step(Rows):
+    """Steps to the `nodes` `(P, T + 1, d)`, a `share` of directions of a metric `size`, found at a `shift` and `promised` to
+    lower the energy; whether they are Newton's, the `last`, and lead to what is `known`; all `(P,)`."""
+
+    nodes: Tensor
+    share: Tensor
+    size: Tensor
+    shift: Tensor
+    promised: Tensor
+    newton: Tensor
+    last: Tensor
+    known: Tensor
 
 
 @dataclass(frozen=True)
@@ -133,53 +171,69 @@ class _State(Rows):
     rows: Tensor
     nodes: Tensor
     extent: Tensor
+    known: Tensor | None
     now: Quadratic
     damping: Tensor
     size: Tensor
     steps: Tensor
-    minimum: Tensor
 
     @staticmethod
-    def start(table: MetricTable, nodes: Tensor, extent: Tensor) -> "_State":
+    def start(table: MetricTable, nodes: Tensor, extent: Tensor, known: Tensor | None) -> "_State":
         rows = torch.arange(len(nodes), device=nodes.device)
         now, zero = quadratic(table, nodes, extent), torch.zeros_like(extent)
-        return _State(rows, nodes, extent, now, zero, zero + torch.inf, torch.zeros_like(rows), rows < 0)
+        return _State(rows, nodes, extent, known, now, zero, zero + torch.inf, torch.zeros_like(rows))
 
-    def relaxed(self) -> Relaxed:
-        rest = self.now.hessian.plus(torch.full_like(self.size, -SOFT), self.now.metric)
-        soft = ~rest.solve(self.now.gradient)[1]
-        return Relaxed(self.nodes, self.now.energy, torch.ones_like(soft), self.minimum, soft, self.steps)
-
-    def stepped(self, table: MetricTable, tolerance: float) -> "tuple[_State, Tensor]":
-        """After one step, kept where the energy does not grow, and which pairs are done with it."""
+    def step(self, tolerance: float) -> _Step:
+        """The next step of each pair."""
         delta, shift = self._direction()
         newton, square = shift == self.damping, self.now.square(delta)
         size = (0.5 * square / self.now.energy).clamp_min(0).sqrt().to(self.size)
-        reach = (REACH / size).clamp_max(1).nan_to_num(0.0)
+        share = (REACH / size).clamp_max(1).nan_to_num(0.0)
         moved = self.nodes.clone()
-        moved[:, 1:-1] += reach[:, None, None] * delta
-        trial = quadratic(table, moved, self.extent)
-        accept = torch.isfinite(size) & (trial.energy <= self.now.energy * (1 + 16 * torch.finfo(size.dtype).eps))
+        moved[:, 1:-1] += share[:, None, None] * delta
+        slope = (self.now.gradient * delta).sum((-2, -1))
+        promised = 0.5 * share * (shift * share * square - (2 - share) * slope)
         rate = torch.where(torch.isfinite(self.size), size / self.size, 1.0).clamp(0, 0.95).nan_to_num(0.0)
         left = size * torch.where(newton, size.clamp_max(1), rate / (1 - rate))
-        near = size <= 10 * tolerance
-        done = accept & (self.damping == 0) & ((left <= tolerance) & near | (size <= 0.01 * tolerance))
-        slope = (self.now.gradient * delta).sum((-2, -1))
-        promised = 0.5 * reach * (shift * reach * square - (2 - reach) * slope)
-        kept = near | (self.now.energy - trial.energy > KEPT * promised)
-        lowered = torch.where(kept, LOWERED * self.damping, self.damping)
-        raised = (RAISED * torch.maximum(self.damping, shift)).clamp_min(LEAST)
-        damping = torch.where(accept, torch.where(lowered > FORGOTTEN, lowered, 0.0), raised)
-        after = replace(
+        small = (left <= tolerance) & (size <= NEAR * tolerance) | (size <= 0.01 * tolerance)
+        undamped = newton & (shift == 0) & (share == 1)
+        last, known = (self.damping == 0) & small, undamped & self._known(moved)
+        return _Step(moved, share, size, shift, promised, newton, last, known)
+
+    def _known(self, nodes: Tensor) -> Tensor:
+        """Whether `nodes` are close to what is known, `(P,)`."""
+        if self.known is None:
+            return torch.zeros_like(self.rows, dtype=torch.bool)
+        return 0.5 * self.now.square((nodes - self.known)[:, 1:-1]) < KNOWN**2 * self.now.energy
+
+    def ended(self, table: MetricTable, step: _Step, softness: bool) -> tuple[Tensor, Relaxed]:
+        """Which pairs their last steps end, as the energy does not grow, and what they lead to."""
+        reached, critical = energy(table, step.nodes, self.extent), step.last
+        soft = ~critical
+        if softness:
+            soft = ~self.now.hessian.plus(torch.full_like(self.size, -SOFT), self.now.metric).solve(self.now.gradient)[1]
+        ended = (reached <= self._bound(table)).nonzero().flatten()
+        return ended, Relaxed(step.nodes, reached, critical, step.newton, soft, self.steps + 1)[ended]
+
+    def after(self, table: MetricTable, step: _Step, tolerance: float) -> "_State":
+        """After steps that are kept where the energy does not grow."""
+        trial = quadratic(table, step.nodes, self.extent)
+        accept = torch.isfinite(step.size) & (trial.energy <= self._bound(table))
+        good = (step.size <= NEAR * tolerance) | (self.now.energy - trial.energy > KEPT * step.promised)
+        lowered = torch.where(good, LOWERED * self.damping, self.damping)
+        raised = (RAISED * torch.maximum(self.damping, step.shift)).clamp_min(LEAST)
+        return replace(
             self,
-            nodes=torch.where(accept[:, None, None], moved, self.nodes),
+            nodes=torch.where(accept[:, None, None], step.nodes, self.nodes),
             now=trial.where(accept, self.now),
-            damping=damping,
-            size=torch.where(accept, size, self.size),
+            damping=torch.where(accept, torch.where(lowered > FORGOTTEN, lowered, 0.0), raised),
+            size=torch.where(accept, step.size, self.size),
             steps=self.steps + 1,
-            minimum=torch.where(accept, newton, self.minimum),
         )
-        return after, done
+
+    def _bound(self, table: MetricTable) -> Tensor:
+        """What the energy may come to in a step that does not let it grow, by the table's digits."""
+        return self.now.energy * (1 + max(UNEVEN * table.tolerance, 16 * torch.finfo(self.size.dtype).eps))
 
     def _direction(self) -> tuple[Tensor, Tensor]:
         """Steps `(P, T - 1, d)`, and the w `(P,)` at which they were found: the damping where that will do."""

@@ -128,17 +128,19 @@ class MetricTable:
 
     def components(self, squares: Tensor, z: Tensor) -> Tensor:
         """Its components 11, 12, 22 `(N, 3)`."""
-        found = [patch @ monomials[..., None] for _, patch, monomials in self._patches(squares, z)]
-        return torch.cat(found)[..., 0]
+        found = z.new_empty(len(z), 3)
+        for rows, patch, monomials in self._patches(squares, z):
+            found[rows] = (patch @ monomials[..., None])[..., 0]
+        return found
 
     def jets(self, squares: Tensor, z: Tensor) -> Jet:
         """The metric at points z `(N, 2)` in `squares` `(N,)`, with derivatives."""
         to_jets, scales = patches.to_jets(z.dtype, z.device), patches.scales(self.sizes)
-        found = [
-            (patch @ (monomials @ to_jets).unflatten(-1, (-1, patches.TERMS)).mT) * scales[squares[rows], None]
-            for rows, patch, monomials in self._patches(squares, z)
-        ]
-        return Jet(torch.cat(found))
+        found = z.new_empty(len(z), 3, len(patches.ORDERS))
+        for rows, patch, monomials in self._patches(squares, z):
+            derived = (monomials @ to_jets).unflatten(-1, (-1, patches.TERMS))
+            torch.mul(patch @ derived.mT, scales[squares[rows], None], out=found[rows])
+        return Jet(found)
 
     def _patches(self, squares: Tensor, z: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Some rows at a time: the patches `(n, 3, TERMS)` that hold points z `(N, 2)`, and monomials `(n, TERMS)` there."""

@@ -84,9 +84,9 @@ class Pairs(Rows):
         pieces = self.speed(0.5 * (fine[:, 1:] + fine[:, :-1]), fine.diff(dim=1))
         return splines.resampled(fine, splines.shares(pieces).to(nodes), nodes.shape[1] - 1)
 
-    def minima(self, nodes: Tensor) -> Curves:
-        """Minima near polygons `(P, T + 1, d)`; saddles are left along their steepest descent, both ways."""
-        found = relax(self.table, nodes, self.extent, self.tolerance)
+    def minima(self, nodes: Tensor, known: Tensor | None = None) -> Curves:
+        """Minima near polygons `(P, T + 1, d)` but those `known`; saddles are left along their steepest descent, both ways."""
+        found = relax(self.table, nodes, self.extent, self.tolerance, known)
         rows = (found.ok & ~found.minimum).nonzero().flatten()
         if len(rows):
             found = self[rows]._left(found, rows)
@@ -134,7 +134,7 @@ class Pairs(Rows):
         mean = self.mean(self.straight)
         lattice = Lattice.about(self.table, self.z0, self.z1, mean, self.extent, round(CELLS * self.segments))
         found, left = [], torch.arange(len(self.z0), device=self.z0.device)
-        for _ in range(ROUTES):
+        for rank in range(ROUTES):
             path, walked = lattice.shortest()
             lengths = walked[:, -1]
             worth = (torch.isfinite(lengths) & (lengths < LONGER * best.length[left])).nonzero().flatten()
@@ -143,7 +143,8 @@ class Pairs(Rows):
             far = _apart(route, best.found.nodes[left], mean[left]) > DISTINCT / self.segments * best.length[left]
             far |= torch.isinf(best.length[left])
             found.append((left[far], route[far]))
-            lattice = lattice.avoiding(path)
+            if rank < ROUTES - 1:
+                lattice = lattice.avoiding(path)
         return found
 
     def over_the_lattice(self, best: Curves, some: Tensor) -> Curves:
@@ -160,7 +161,8 @@ class Pairs(Rows):
         if not len(whole):
             return best
         some = self[whole]
-        found = some.minima(torch.cat(list(starts)))
+        known = torch.where(best.found.settled[:, None, None], best.found.nodes, torch.nan)
+        found = some.minima(torch.cat(list(starts)), known[whole])
         mean = some.mean(found.found.nodes)
         begin = 0
         for which in rows:

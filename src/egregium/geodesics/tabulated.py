@@ -84,15 +84,15 @@ def _refined(pairs: Pairs, problem: Problem, curves: Curves, rtol: float) -> lis
         return parts
     coarser, before = _Level.of(pairs[rows], found), torch.zeros_like(found.ok)
     while len(rows) and found.nodes.shape[1] - 1 < FINEST:
-        finer = relax(pairs.table, splines.doubled(found.nodes), pairs.extent[rows], pairs.tolerance)
+        finer = relax(pairs.table, splines.doubled(found.nodes), pairs.extent[rows], pairs.tolerance, softness=True)
         found = replace(finer, steps=finer.steps + found.steps)
-        level = _Level.of(pairs[rows], found)
+        level, pieces = _Level.of(pairs[rows], found), pairs[rows].pieces(found.nodes)
         sound = found.ok & level.regular
-        settled = sound & found.minimum & level.settled(coarser, rtol)
+        settled = sound & found.minimum & level.settled(coarser, pieces.sum(-1), rtol)
         firm = settled & (~found.soft | before)
         if firm.any():
             some = firm.nonzero().flatten()
-            certified = _confirmed(problem[rows[some]], found[some], level[some], coarser[some], rtol)
+            certified = _confirmed(problem[rows[some]], found[some], pieces[some], level[some], coarser[some], rtol)
             part = OnTable(rows[some], certified, curves.second_best[rows[some]])
             parts.append(part[certified.status == Status.CONVERGED])
         on = (sound & ~firm).nonzero().flatten()
@@ -102,10 +102,9 @@ def _refined(pairs: Pairs, problem: Problem, curves: Curves, rtol: float) -> lis
 
 @dataclass(frozen=True)
 class _Level(Rows):
-    """Of polygons of one T: root of the energy, lengths of pieces, velocities at both ends in frames, and whether `regular`."""
+    """Of polygons of one T: root of the energy, velocities at both ends in frames, and whether these are `regular`."""
 
     root: Tensor
-    pieces: Tensor
     velocities: Tensor
     frames: Tensor
     regular: Tensor
@@ -115,17 +114,12 @@ class _Level(Rows):
         momenta = end_momenta(pairs.table, found.nodes, pairs.extent).double()
         upper, info = torch.linalg.cholesky_ex(pairs.metric(found.nodes[:, [0, -1]]).double(), upper=True)
         velocities = torch.linalg.solve_triangular(upper.mT, momenta[..., None], upper=False)[..., 0]
-        return _Level(found.energy.sqrt(), pairs.pieces(found.nodes), velocities, upper, (info == 0).all(-1))
+        return _Level(found.energy.sqrt(), velocities, upper, (info == 0).all(-1))
 
-    @property
-    def length(self) -> Tensor:
-        """Of the splines through the vertices, on the table, `(P,)`."""
-        return self.pieces.sum(-1)
-
-    def settled(self, coarser: "_Level", rtol: float) -> Tensor:
-        """Whether Richardson's limit of the energies agrees with the length, and the directions rest, `(P,)`."""
+    def settled(self, coarser: "_Level", length: Tensor, rtol: float) -> Tensor:
+        """Whether Richardson's limit of the energies agrees with the splines' `length`, and the directions rest, `(P,)`."""
         limit = (4 * self.root - coarser.root) / 3
-        agrees = 3 * (limit - self.length).abs() <= rtol * self.length
+        agrees = 3 * (limit - length).abs() <= rtol * length
         return agrees & (self.turning(coarser) <= rtol**0.5 / 5)
 
     def turning(self, coarser: "_Level") -> Tensor:
@@ -141,13 +135,13 @@ class _Level(Rows):
         return latent[:, 0], latent[:, 1]
 
 
-def _confirmed(problem: Problem, found: Relaxed, level: _Level, coarser: _Level, rtol: float) -> Certified:
+def _confirmed(problem: Problem, found: Relaxed, pieces: Tensor, level: _Level, coarser: _Level, rtol: float) -> Certified:
     """What the table says of the curves, CONVERGED where the decoder confirms their lengths, else STALLED.
 
     It is asked for polynomials through points on them, whose lengths are to agree with those on the table, which are as a rule
     the more precise ones: of trained and of folded decoders they were off by 3e-6 in the median, by 2e-4 at most.
     """
-    length, curve = level.length, by_arc_length(found.nodes, level.pieces)
+    length, curve = pieces.sum(-1), by_arc_length(found.nodes, pieces)
     chunks = row_chunks(len(problem), NODES * problem.x0.shape[-1], DECODED)
     parts = [_doubts(problem[rows], curve[rows], length[rows], 0.5 * rtol) for rows in chunks]
     error, noise = (torch.cat(part) for part in zip(*parts, strict=True))
