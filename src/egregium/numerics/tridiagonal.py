@@ -73,9 +73,9 @@ class BlockTridiagonal(Rows):
 def _reduce(diagonal: Tensor, upper: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Eliminate every second block, solve what is left, substitute back."""
     n, d = diagonal.shape[1], diagonal.shape[-1]
+    if len(b) >= MANY and d <= NARROW:
+        return _by_columns(diagonal, upper, b)
     if n == 1 or n * d <= DENSE:
-        if len(b) >= MANY and d <= NARROW:
-            return _by_columns(diagonal, upper, b)
         factor, info = torch.linalg.cholesky_ex(BlockTridiagonal(diagonal, upper).dense())
         return torch.cholesky_solve(b.reshape(-1, n * d, b.shape[-1]), factor).reshape(b.shape), info == 0
     left, right = upper[:, ::2], upper[:, 1::2]  # blocks (2k, 2k + 1) and (2k + 1, 2k + 2)
