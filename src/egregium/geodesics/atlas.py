@@ -42,4 +42,4 @@ class Atlas:
         cell = torch.floor(z / self.size).long() - self.origin
         last = torch.tensor(self.numbers.shape, device=z.device) - 1
         x, y = cell.clamp_min(0).minimum(last).unbind(-1)
-        return self.numbers[x, y]
+        return self.numbers.flatten().index_select(0, x * self.numbers.shape[1] + y)

@@ -98,14 +98,14 @@ class Lattice:
 class _Plan:
     """Coordinates `grid` `(n, 2)` along and across, `neighbours` `(n, 16)` with n for none, both ends, and the `sweeps`.
 
-    Each sweep has the slots of the neighbours that lie behind, and lines of nodes `(k, m)` in order.
+    Each sweep has lines of nodes `(m,)` in order, the neighbours that lie behind them, and the steps to these among all `16 n`.
     """
 
     grid: Tensor
     neighbours: Tensor
     source: int
     goal: int
-    sweeps: list[tuple[Tensor, Tensor]]
+    sweeps: list[list[tuple[Tensor, Tensor, Tensor]]]
 
 
 @lru_cache(maxsize=8)
@@ -119,8 +119,14 @@ def _plan(cells: int, device: torch.device) -> _Plan:
     grid = torch.stack([along[i.flatten()], across[j.flatten()]], -1).double() / cells
     nodes = torch.arange(i.numel(), device=device).reshape(i.shape)
     orders = [(BACKWARDS[0], nodes), (FORWARDS[0], nodes.flip(0)), (BACKWARDS[1], nodes.mT), (FORWARDS[1], nodes.mT.flip(0))]
-    sweeps = [(torch.tensor(slots, device=device), lines) for slots, lines in orders]
+    sweeps = [[(line, *_behind(line, slots, neighbours)) for line in lines[1:]] for slots, lines in orders]
     return _Plan(grid, neighbours, int(nodes[beyond, beside]), int(nodes[beyond + cells, beside]), sweeps)
+
+
+def _behind(line: Tensor, slots: list[int], neighbours: Tensor) -> tuple[Tensor, Tensor]:
+    """Neighbours of the nodes of a `line` `(m,)` in these `slots`, and the places of the steps to them, `(m s,)`."""
+    steps = (len(SIXTEEN) * line[:, None] + torch.tensor(slots, device=line.device)).flatten()
+    return neighbours.flatten()[steps], steps
 
 
 def _normal(along: Tensor, metric: Tensor) -> Tensor:
@@ -139,10 +145,11 @@ def _weights(steps: Tensor, metric: Tensor, neighbours: Tensor) -> Tensor:
     half, (x, y) = len(EIGHT), steps.unbind(-1)
     products = torch.stack([x * x, 2 * x * y, y * y], -1)
     here = F.pad((metric @ products.mT).permute(1, 2, 0), (0, 0, 0, 0, 0, 1), value=torch.nan)
-    slots = torch.arange(half, device=metric.device)
-    forth = (0.5 * (here[:-1] + here[neighbours[:, :half], slots])).clamp_min(0).sqrt().nan_to_num(torch.inf, torch.inf)
-    back = F.pad(forth, (0, 0, 0, 0, 0, 1), value=torch.inf)[neighbours[:, half:], slots]
-    return torch.cat([forth, back], 1)
+    there, back = ((half * ends + torch.arange(half, device=metric.device)).flatten() for ends in neighbours.split(half, 1))
+    squared = here[:-1] + here.flatten(0, 1).index_select(0, there).view_as(here[:-1])
+    forth = (0.5 * squared).clamp_min(0).sqrt().nan_to_num(torch.inf, torch.inf)
+    known = F.pad(forth, (0, 0, 0, 0, 0, 1), value=torch.inf)
+    return torch.cat([forth, known.flatten(0, 1).index_select(0, back).view_as(forth)], 1)
 
 
 def _swept(costs: Tensor, plan: _Plan) -> Tensor:
@@ -150,11 +157,10 @@ def _swept(costs: Tensor, plan: _Plan) -> Tensor:
     n, _, p = costs.shape
     reached = costs.new_full((n + 1, p), torch.inf)
     reached[plan.source] = 0
-    sweeps = [
-        [(line, plan.neighbours[line][:, slots], costs[line[:, None], slots]) for line in lines[1:]]
-        for slots, lines in plan.sweeps
-    ]
+    slots = costs.flatten(0, 1)
+    sweeps = [[(line, before, slots.index_select(0, steps)) for line, before, steps in lines] for lines in plan.sweeps]
     for lines in sweeps * SWEEPS:
         for line, before, steps in lines:
-            reached[line] = torch.minimum(reached[line], (reached[before] + steps).amin(1))
+            over = reached.index_select(0, before).add_(steps).unflatten(0, (len(line), -1)).amin(1)
+            reached[line] = over.minimum(reached.index_select(0, line))
     return reached

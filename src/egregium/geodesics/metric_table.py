@@ -92,7 +92,7 @@ class MetricTable:
         """
         near, usual = (z.abs() < FARTHEST * extent[:, None]).all(-1), _largest(extent) == ROOT
         known = torch.where(near & usual, self._known(z), UNKNOWN)
-        found = torch.where(self.sizes[known] > LEAF * extent, known, UNKNOWN)
+        found = torch.where(self.sizes.index_select(0, known) > LEAF * extent, known, UNKNOWN)
         rows = (near & (known == UNKNOWN)).nonzero().flatten()
         return found.index_copy(0, rows, self._searched(z[rows], extent[rows])) if len(rows) else found
 
@@ -139,14 +139,15 @@ class MetricTable:
         found = z.new_empty(len(z), 3, len(patches.ORDERS))
         for rows, patch, monomials in self._patches(squares, z):
             derived = (monomials @ to_jets).unflatten(-1, (-1, patches.TERMS))
-            torch.mul(patch @ derived.mT, scales[squares[rows], None], out=found[rows])
+            torch.mul(patch @ derived.mT, scales.index_select(0, squares[rows])[:, None], out=found[rows])
         return Jet(found)
 
     def _patches(self, squares: Tensor, z: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Some rows at a time: the patches `(n, 3, TERMS)` that hold points z `(N, 2)`, and monomials `(n, TERMS)` there."""
         for rows in row_chunks(len(z), JET, HELD):
             some = squares[rows]
-            cells, monomials = patches.place((z[rows] - self.corners[some]) / self.sizes[some, None])
+            corners, sizes = self.corners.index_select(0, some), self.sizes.index_select(0, some)
+            cells, monomials = patches.place((z[rows] - corners) / sizes[:, None])
             flat = self.patches.flatten(0, 1).flatten(1)
             patch = flat.index_select(0, some * self.patches.shape[1] + cells)
             yield rows, patch.unflatten(-1, (3, -1)), monomials

@@ -26,7 +26,7 @@ class Rows:
             if bool(rows.all()):
                 return self
             rows = rows.nonzero().flatten()
-        return _with(self, {name: value[rows] for name, value in _parts(self)})
+        return _with(self, {name: _taken(value, rows) for name, value in _parts(self)})
 
     def updated(self, rows: Tensor, other: Self) -> Self:
         """With the rows at these places `(k,)` replaced by the k rows of `other`; parts that either lacks are dropped."""
@@ -73,6 +73,12 @@ def _updated(mine: Tensor | Rows, rows: Tensor, theirs: Any) -> Tensor | Rows | 
     if theirs is None:
         return None
     return mine.index_copy(0, rows, theirs) if isinstance(mine, Tensor) else mine.updated(rows, theirs)
+
+
+def _taken(value: Tensor | Rows, rows: Tensor | slice) -> Tensor | Rows:
+    if isinstance(value, Tensor) and isinstance(rows, Tensor):
+        return value.index_select(0, rows)  # faster than by brackets
+    return value[rows]
 
 
 def _chosen(choose: Tensor, mine: Tensor | Rows, theirs: Any) -> Tensor | Rows | None:
